@@ -1,0 +1,1 @@
+"""The ground floor: what two rooms need and neither owns. It imports no room and nothing heavy."""

@@ -1,0 +1,132 @@
+"""Strict settings: YAML in, a frozen pydantic model out, one clear line when they do not fit."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from ground.errors import ConfigError
+
+Settings = dict[str, Any]
+Model = TypeVar("Model", bound="Strict")
+
+
+class Strict(BaseModel):
+    """Base of every settings class: unknown fields are refused, instances do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def not_identity(default: Any, **keywords: Any) -> Any:
+    """A field that cannot change a result, declared so beside it: it is left out of keys."""
+    return Field(default, json_schema_extra={"identity": False}, **keywords)
+
+
+def identity(model: BaseModel) -> Settings:
+    """The settings that decide a result: the model as plain JSON data without ``not_identity`` fields."""
+    fields = type(model).model_fields
+    return {
+        name: _plain(getattr(model, name))
+        for name in fields
+        if (fields[name].json_schema_extra or {}) != {"identity": False}
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return identity(value)
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def digest(value: Any) -> str:
+    """SHA-256 (hex) of JSON-able data; equal data give equal digests on every machine."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def merge(base: Settings, override: Settings) -> Settings:
+    """``base`` with ``override`` laid over it: mappings merge field by field, all else is replaced."""
+    merged = dict(base)
+    for key, value in override.items():
+        old = merged.get(key)
+        merged[key] = merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def read_yaml(path: Path) -> Settings:
+    """The mapping in a YAML file.
+
+    Raises:
+        ConfigError: the file is missing, is not YAML (with the line) or is not a mapping.
+    """
+    try:
+        loaded = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except FileNotFoundError:
+        raise ConfigError(path, "no such file", "Check the path.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" (line {mark.line + 1})" if mark else ""
+        raise ConfigError(path, f"not valid YAML{line}", "Mend the syntax there.") from None
+    if not isinstance(loaded, dict):
+        raise ConfigError(path, "holds no mapping of settings", "Write `field: value` lines.")
+    return loaded
+
+
+def validate(model: type[Model], settings: Settings, where: object) -> Model:
+    """Settings as a ``model``.
+
+    Raises:
+        ConfigError: naming ``where``, the field's path, what is allowed, and the nearest field on a typo.
+    """
+    try:
+        return model.model_validate(settings)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        problem, remedy = _explain(model, details[0])
+        more = f" ({len(details) - 1} more)" if len(details) > 1 else ""
+        raise ConfigError(where, problem + more, remedy) from None
+
+
+def _explain(model: type[BaseModel], detail: ErrorDetails) -> tuple[str, str]:
+    path = ".".join(str(part) for part in detail["loc"]) or "settings"
+    if detail["type"] == "extra_forbidden":
+        allowed = _fields_at(model, detail["loc"][:-1])
+        return f"unknown field `{path}`", suggest(str(detail["loc"][-1]), allowed)
+    if detail["type"] == "missing":
+        return f"field `{path}` is missing", "Add it."
+    message = detail["msg"].removeprefix("Value error, ")
+    return f"field `{path}` = {detail['input']!r}: {message}", "Correct the value."
+
+
+def _fields_at(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
+    """Names of the fields of the model nested at ``location``; unions give the fields of all members."""
+    candidates = [model]
+    for part in location:
+        nested = [m for c in candidates if part in c.model_fields for m in _models_in(c.model_fields[str(part)].annotation)]
+        candidates = nested or candidates
+    return sorted({name for candidate in candidates for name in candidate.model_fields})
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [m for argument in getattr(annotation, "__args__", ()) for m in _models_in(argument)]
+
+
+def suggest(wrong: str, allowed: list[str]) -> str:
+    """A remedy for a misspelt name: the nearest allowed one, or all of them."""
+    near = difflib.get_close_matches(wrong, allowed, n=1)
+    if near:
+        return f"Did you mean `{near[0]}`?"
+    return f"Choose from: {', '.join(allowed)}."

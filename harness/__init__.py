@@ -1,0 +1,1 @@
+"""The command line, keys, the run store, and driving a plan to its end."""

@@ -1,0 +1,1 @@
+"""Pre-training: recipes, views, model, loss branches, training loop, checkpoints."""

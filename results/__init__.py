@@ -1,0 +1,1 @@
+"""Results: published numbers, table layouts, aggregation, renderers."""

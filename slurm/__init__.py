@@ -1,0 +1,1 @@
+"""One executor over submitit, and cluster profiles."""

@@ -1,0 +1,1 @@
+"""Transfer: tasks, data-set layouts, generated scenes, fine-tuning back ends, evaluators."""
