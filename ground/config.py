@@ -56,7 +56,12 @@ def digest(value: Any) -> str:
 
 
 def merge(base: Settings, override: Settings) -> Settings:
-    """``base`` with ``override`` laid over it: mappings merge field by field, all else is replaced."""
+    """``base`` with ``override`` laid over it: mappings merge field by field, all else is replaced.
+
+    A mapping that names another ``kind`` replaces the old one whole: fields of the old kind mean nothing in it.
+    """
+    if "kind" in base and override.get("kind", base["kind"]) != base["kind"]:
+        return dict(override)
     merged = dict(base)
     for key, value in override.items():
         old = merged.get(key)
@@ -93,27 +98,42 @@ def validate(model: type[Model], settings: Settings, where: object) -> Model:
         return model.model_validate(settings)
     except ValidationError as error:
         details = error.errors(include_url=False)
-        problem, remedy = _explain(model, details[0])
+        problem, remedy = _explain(model, settings, details[0])
         more = f" ({len(details) - 1} more)" if len(details) > 1 else ""
         raise ConfigError(where, problem + more, remedy) from None
 
 
-def _explain(model: type[BaseModel], detail: ErrorDetails) -> tuple[str, str]:
-    path = ".".join(str(part) for part in detail["loc"]) or "settings"
+def _explain(model: type[BaseModel], settings: Settings, detail: ErrorDetails) -> tuple[str, str]:
+    path = ".".join(_written(settings, detail["loc"])) or "settings"
     if detail["type"] == "extra_forbidden":
         allowed = _fields_at(model, detail["loc"][:-1])
         return f"unknown field `{path}`", suggest(str(detail["loc"][-1]), allowed)
     if detail["type"] == "missing":
         return f"field `{path}` is missing", "Add it."
     message = detail["msg"].removeprefix("Value error, ")
-    return f"field `{path}` = {detail['input']!r}: {message}", "Correct the value."
+    value = "" if isinstance(detail["input"], dict) else f" = {detail['input']!r}"
+    return f"field `{path}`{value}: {message}", "Correct the value."
+
+
+def _written(settings: Any, location: tuple[str | int, ...]) -> list[str]:
+    """``location`` as the user wrote it: pydantic also names the member of a union, which no file holds."""
+    path = []
+    for index, part in enumerate(location):
+        in_list = isinstance(settings, list) and isinstance(part, int) and part < len(settings)
+        held = in_list or (isinstance(settings, dict) and part in settings)
+        if held or index == len(location) - 1:
+            path.append(str(part))
+            settings = settings[part] if held else None
+    return path
 
 
 def _fields_at(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
     """Names of the fields of the model nested at ``location``; unions give the fields of all members."""
     candidates = [model]
     for part in location:
-        nested = [m for c in candidates if part in c.model_fields for m in _models_in(c.model_fields[str(part)].annotation)]
+        nested = [
+            m for c in candidates if part in c.model_fields for m in _models_in(c.model_fields[str(part)].annotation)
+        ]
         candidates = nested or candidates
     return sorted({name for candidate in candidates for name in candidate.model_fields})
 

@@ -17,5 +17,7 @@ def fingerprint(root: Path, files: Iterable[Path], contents: Iterable[Path] = ()
     for name, size in sorted((path.relative_to(root).as_posix(), path.stat().st_size) for path in files):
         summary.update(f"{name}\0{size}\n".encode())
     for path in sorted(contents):
-        summary.update(f"{path.relative_to(root).as_posix()}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+        summary.update(
+            f"{path.relative_to(root).as_posix()}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode()
+        )
     return summary.hexdigest()

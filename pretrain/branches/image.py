@@ -1,0 +1,48 @@
+"""Image-level branches: one vector an image, by global average pooling."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from pretrain.branches.base import Branch, Geometry
+from pretrain.branches.infonce import queue_infonce
+from pretrain.branches.keys import FreshKeys
+from pretrain.config import ImageContrast, ImageRegression
+
+
+def pool(features: Tensor) -> Tensor:
+    """Global average: (B, C, H, W) → (B, C)."""
+    return features.mean((2, 3))
+
+
+class ImageContrastBranch(Branch):
+    """InfoNCE of pooled features against a queue of image keys (MoCo-v2+; pangzss/PixCon mocov2_plus.py)."""
+
+    def __init__(self, channels: int, config: ImageContrast) -> None:
+        super().__init__(channels, config)
+        self.temperature, self.block = config.temperature, config.query_block
+        self.fresh = FreshKeys(config.queue, config.projector.out)
+
+    def direction(self, query: Tensor, key: Tensor, geometry: Geometry, views: tuple[int, int]) -> Tensor:
+        """Mean InfoNCE of the batch; see ``Branch.direction``."""
+        queries = F.normalize(self.online(pool(query)), dim=1)
+        keys = F.normalize(self.momentum(pool(key)).float(), dim=1)
+        self.fresh.keep(views[1], keys)
+        return queue_infonce(queries, keys, self.fresh.queue.keys, self.temperature, self.block).mean()
+
+    def end_step(self, view: int) -> None:
+        """Enqueue the step's keys of ``view``."""
+        self.fresh.enqueue(view)
+
+
+class ImageRegressionBranch(Branch):
+    """BYOL: ``2 − 2 cos(prediction, target projection)`` (methods.md 2, B.7)."""
+
+    def __init__(self, channels: int, config: ImageRegression) -> None:
+        super().__init__(channels, config)
+
+    def direction(self, query: Tensor, key: Tensor, geometry: Geometry, views: tuple[int, int]) -> Tensor:
+        """Mean squared distance of unit vectors; see ``Branch.direction``."""
+        prediction, target = self.online(pool(query)).float(), self.momentum(pool(key)).float()
+        return (2 - 2 * F.cosine_similarity(prediction, target, dim=1)).mean()

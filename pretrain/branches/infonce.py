@@ -1,0 +1,56 @@
+"""InfoNCE against a queue without ever holding all logits."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+
+class _QueueInfoNCE(torch.autograd.Function):
+    """Neither positives nor queue carry a gradient, so the gradient with respect to the queries is known as soon as
+    the loss is: both are computed block by block and only (N,) losses and (N, C) gradients stay."""
+
+    @staticmethod
+    def forward(ctx: Any, queries: Tensor, positives: Tensor, queue: Tensor, temperature: float, block: int) -> Tensor:
+        losses = queries.new_empty(queries.shape[0])
+        gradients = torch.empty_like(queries) if ctx.needs_input_grad[0] else None
+        for start in range(0, queries.shape[0], block):
+            part = slice(start, start + block)
+            query, positive = queries[part], positives[part]
+            logits = query @ queue.T
+            logits /= temperature
+            own = (query * positive).sum(1) / temperature
+            normaliser = torch.logaddexp(own, logits.logsumexp(1))
+            losses[part] = normaliser - own
+            if gradients is not None:
+                share = logits.sub_(normaliser.unsqueeze(1)).exp_()
+                pull = (own - normaliser).exp().sub_(1).unsqueeze(1)
+                gradients[part] = torch.addmm(pull * positive, share, queue).div_(temperature)
+        if gradients is not None:
+            ctx.save_for_backward(gradients)
+        return losses
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
+        (gradients,) = ctx.saved_tensors
+        return gradients * upstream[0].unsqueeze(1), None, None, None, None
+
+
+def queue_infonce(queries: Tensor, positives: Tensor, queue: Tensor, temperature: float, block: int = 4096) -> Tensor:
+    """``−log( e^{q·k/T} / (e^{q·k/T} + Σ_n e^{q·Q_n/T}) )`` per query (MoCo, eq. 1; methods.md B.1).
+
+    Args:
+        queries: (N, C), unit norm; the only input that gets a gradient.
+        positives: (N, C), unit norm.
+        queue: (K, C), unit norm. It may be overwritten afterwards: nothing is kept for backward.
+        temperature: T.
+        block: queries compared with the queue at once; memory is ``block × K``, never ``N × K``.
+
+    Returns:
+        (N,) losses, in single precision whatever autocast says.
+    """
+    with torch.autocast(queries.device.type, enabled=False):
+        losses = _QueueInfoNCE.apply(queries.float(), positives.float().detach(), queue.detach(), temperature, block)
+        return cast(Tensor, losses)

@@ -1,0 +1,22 @@
+"""Branch configurations → branch modules. A new idea is one configuration class and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pretrain.branches.base import Branch
+from pretrain.branches.image import ImageContrastBranch, ImageRegressionBranch
+from pretrain.branches.pixel import PixelContrastBranch
+from pretrain.config import AnyBranch
+
+_BRANCHES: dict[str, Callable[[int, Any], Branch]] = {
+    "image_contrast": ImageContrastBranch,
+    "image_regression": ImageRegressionBranch,
+    "pixel_contrast": PixelContrastBranch,
+}
+
+
+def build_branch(channels: int, config: AnyBranch) -> Branch:
+    """The module of a branch on backbone features with ``channels`` channels."""
+    return _BRANCHES[config.kind](channels, config)

@@ -1,0 +1,238 @@
+"""What a recipe may say. The defaults are PixCon's released configuration; every field is part of the key
+unless it is declared ``not_identity``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from ground.config import Strict, not_identity
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+BackboneName = Literal["resnet50", "resnet18", "resnet10_w32"]
+
+
+class Jitter(Strict):
+    """Colour jitter. ``bylike`` is torchvision's (random order, multiplicative), ``official`` is what the
+    released PixCon code runs (fixed order, additive saturation; methods.md 1.2)."""
+
+    kind: Literal["bylike", "official"] = "bylike"
+    probability: Probability = 0.8
+    brightness: float = 0.4
+    contrast: float = 0.4
+    saturation: float = 0.2
+    hue: float = 0.1
+
+
+class Photometric(Strict):
+    """Colour and blur of one view, applied in this order: jitter, grey, blur, solarise."""
+
+    jitter: Jitter = Jitter()
+    gray: Probability = 0.2
+    blur: Probability
+    blur_kernel: PositiveInt = 23
+    blur_sigma: tuple[PositiveFloat, PositiveFloat] = (0.1, 2.0)
+    solarize: Probability
+
+    @model_validator(mode="after")
+    def _odd_kernel(self) -> Self:
+        if self.blur_kernel % 2 == 0:
+            raise ValueError("blur_kernel must be odd")
+        return self
+
+
+class Views(Strict):
+    """Two crops of one image and what happens to each."""
+
+    size: PositiveInt = 224
+    scale: tuple[Probability, Probability] = (0.08, 1.0)
+    ratio: tuple[PositiveFloat, PositiveFloat] = (3 / 4, 4 / 3)
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    min_overlap: Probability = 0.01
+    """Share of crop 2's area that must lie in crop 1; 0 leaves the crops independent."""
+    fallback: Literal["central", "unconditioned"] = "central"
+    """After ten rejected second crops: both views central (PixCon), or crop 2 as it comes (SlotCon)."""
+    flip: Probability = 0.5
+    first: Photometric
+    second: Photometric
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        for name in ("scale", "ratio"):
+            low, high = getattr(self, name)
+            if low > high:
+                raise ValueError(f"{name} must be (low, high)")
+        return self
+
+
+class Head(Strict):
+    """A two-layer perceptron, ``in → hidden → (norm) → ReLU → out``; 1×1 convolutions on a feature map."""
+
+    hidden: PositiveInt = 2048
+    out: PositiveInt = 128
+    norm: bool = True
+    last_bias: bool = True
+
+
+class Branch(Strict):
+    """A loss: its weight multiplies the sum over the directions (view 1 → 2, and 2 → 1 if symmetric)."""
+
+    weight: PositiveFloat = 1.0
+    projector: Head = Head()
+    predictor: Head | None = Head()
+
+
+class Contrast(Branch):
+    """InfoNCE against a queue of momentum keys."""
+
+    temperature: PositiveFloat = 0.2
+    queue: PositiveInt = 65536
+    query_block: PositiveInt = not_identity(4096)
+    """Queries compared with the queue at once: bounds memory; each query is summed alone, so results stay."""
+
+
+class ImageContrast(Contrast):
+    """Global-average-pooled InfoNCE (MoCo)."""
+
+    kind: Literal["image_contrast"]
+
+
+class ImageRegression(Branch):
+    """BYOL: ``2 − 2 cos`` between prediction and target projection."""
+
+    kind: Literal["image_regression"]
+
+
+class Similarity(Strict):
+    """The positive of a query cell is the key cell whose backbone feature is most similar (DenseCL, PixCon-Sim)."""
+
+    kind: Literal["similarity"] = "similarity"
+
+
+class Coordinate(Strict):
+    """The positive is the nearest key cell in the image, if nearer than ``threshold`` bin diagonals (PixPro)."""
+
+    kind: Literal["coordinate"]
+    threshold: PositiveFloat = 0.7
+
+
+Matcher = Annotated[Similarity | Coordinate, Field(discriminator="kind")]
+
+
+class Reweight(Strict):
+    """Semantic reweighting: cells outside the views' intersection count by their matched similarity (PixCon-SR)."""
+
+    power: PositiveFloat = 2.0
+
+
+class PixelContrast(Contrast):
+    """InfoNCE of matched cells (DenseCL, PixCon)."""
+
+    kind: Literal["pixel_contrast"]
+    matcher: Matcher = Similarity()
+    reweight: Reweight | None = None
+    group: PositiveInt = 128
+    """Images over which weights are normalised: one GPU's share in the official code, whatever the GPUs here."""
+
+    @model_validator(mode="after")
+    def _reweight_needs_similarity(self) -> Self:
+        if self.reweight and self.matcher.kind != "similarity":
+            raise ValueError("reweight needs `matcher.kind: similarity`: its weights are matched similarities")
+        return self
+
+
+AnyBranch = Annotated[ImageContrast | ImageRegression | PixelContrast, Field(discriminator="kind")]
+
+
+class Norm(Strict):
+    """``sync``: batch norm over the whole batch. ``shuffle``: over groups of ``group`` images, keys shuffled (MoCo)."""
+
+    kind: Literal["sync", "shuffle"] = "sync"
+    group: PositiveInt = 128
+
+
+class Momentum(Strict):
+    """The teacher's momentum: ``ascending`` goes from ``base`` to 1 along a cosine, ``constant`` stays."""
+
+    base: Probability = 0.99
+    schedule: Literal["ascending", "constant"] = "ascending"
+
+
+class Model(Strict):
+    """Student, momentum teacher and the branches between them."""
+
+    backbone: BackboneName = "resnet50"
+    norm: Norm = Norm()
+    momentum: Momentum = Momentum()
+    symmetric: bool = True
+    branches: dict[str, AnyBranch]
+    export: Literal["student", "teacher"] = "student"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_removed(cls, data: object) -> object:
+        """A recipe that extends another removes a branch by ``name: null``."""
+        if isinstance(data, dict) and isinstance(data.get("branches"), dict):
+            return {**data, "branches": {k: v for k, v in data["branches"].items() if v is not None}}
+        return data
+
+
+class Optim(Strict):
+    """SGD with weight decay on every parameter; per-epoch cosine under a per-iteration warm-up (methods.md 1.5)."""
+
+    lr: PositiveFloat = 0.4
+    momentum: Probability = 0.9
+    weight_decay: float = Field(1e-4, ge=0)
+    warmup_epochs: float = Field(4, ge=0)
+    warmup_ratio: PositiveFloat = 1e-4
+
+
+class Train(Strict):
+    """Length, batch and arithmetic."""
+
+    epochs: int = Field(800, ge=0)
+    batch: PositiveInt = 512
+    accumulate: PositiveInt = 1
+    precision: Literal["fp32", "bf16", "fp16"] = "fp16"
+    channels_last: bool = True
+    threads: PositiveInt = 4
+    """CPU threads of the arithmetic: they change the order of summation, so they are part of the key."""
+    device: Literal["auto", "cpu", "cuda"] = not_identity("auto")
+    workers: int = not_identity(4, ge=0)
+    log_every: PositiveInt = not_identity(20)
+    checkpoint_minutes: float = not_identity(10.0, gt=0)
+    snapshot_epochs: int = not_identity(0, ge=0)
+    """Keep the backbone every so many epochs (Figure 2); 0 keeps the last alone."""
+
+
+class PretrainConfig(Strict):
+    """One recipe, resolved: everything that decides its backbone but the seed and the images."""
+
+    recipe: str
+    title: str = not_identity("")
+    version: PositiveInt = 1
+    data: Literal["coco", "coco+"] = "coco"
+    views: Views
+    model: Model
+    optim: Optim = Optim()
+    train: Train = Train()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        batch = self.train.batch
+        if batch % self.train.accumulate:
+            raise ValueError(f"train.batch {batch} is not divisible by train.accumulate {self.train.accumulate}")
+        if self.model.norm.kind == "shuffle":
+            group = self.model.norm.group
+            if group < 2 or (batch // self.train.accumulate) % group:
+                raise ValueError(f"model.norm.group {group} must be at least 2 and divide the batch of {batch}")
+        for name, branch in self.model.branches.items():
+            if isinstance(branch, Contrast) and branch.queue % batch:
+                raise ValueError(f"model.branches.{name}.queue {branch.queue} is not divisible by train.batch {batch}")
+            micro = batch // self.train.accumulate
+            if isinstance(branch, PixelContrast) and micro > branch.group and micro % branch.group:
+                raise ValueError(f"model.branches.{name}.group {branch.group} does not divide the batch of {micro}")
+        if self.train.epochs and not self.model.branches:
+            raise ValueError("model.branches is empty: nothing to train; use train.epochs: 0 for no pre-training")
+        return self

@@ -1,0 +1,54 @@
+"""One process or many: who we are, and what the processes share."""
+
+from __future__ import annotations
+
+import os
+from typing import cast
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+
+def rank() -> int:
+    """This process's number, 0 without a process group."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def world() -> int:
+    """How many processes train together."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def start(device: torch.device) -> None:
+    """Join the process group that the launcher's environment describes (``WORLD_SIZE`` > 1), if there is one."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+
+
+def gather(values: Tensor) -> Tensor:
+    """``values`` (B, …) of all processes, concatenated in rank order; no gradient."""
+    if world() == 1:
+        return values
+    parts = [torch.empty_like(values) for _ in range(world())]
+    dist.all_gather(parts, values.contiguous())
+    return torch.cat(parts)
+
+
+def use_cuda_norms(model: nn.Module) -> nn.Module:
+    """Torch's fused synchronised batch norm in place of ours, where it can run."""
+    return cast(nn.Module, nn.SyncBatchNorm.convert_sync_batchnorm(model))
+
+
+def group_sum(values: Tensor, share: int, group: int) -> Tensor:
+    """Sums of ``values`` over groups of ``group`` images that span processes: (1,), no gradient.
+
+    Args:
+        values: this process's sum, (1,).
+        share: images this process holds; ``group`` is a multiple of it.
+        group: images a group has.
+    """
+    ranks_per_group = group // share
+    everyone = gather(values)
+    first = rank() // ranks_per_group * ranks_per_group
+    return everyone[first : first + ranks_per_group].sum(0, keepdim=True)

@@ -1,0 +1,1 @@
+"""Student, momentum teacher, heads, norms and queues."""

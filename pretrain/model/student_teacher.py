@@ -1,0 +1,99 @@
+"""The one model of all recipes: a student and a momentum teacher see two views, branches read both."""
+
+from __future__ import annotations
+
+import copy
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models import ResNet
+
+from ground import backbones
+from pretrain.branches.base import Branch, Geometry
+from pretrain.branches.registry import build_branch
+from pretrain.config import Model
+from pretrain.model.norm import SyncBatchNorm, in_groups
+from pretrain.model.shuffle import shuffled
+
+
+class FeatureMap(nn.Module):
+    """A ResNet up to its last feature map: (B, 3, H, W) → (B, C, H/32, W/32)."""
+
+    def __init__(self, resnet: ResNet) -> None:
+        super().__init__()
+        self.resnet = resnet
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The C5 map."""
+        net = self.resnet
+        x = net.maxpool(net.relu(net.bn1(net.conv1(images))))
+        return cast(Tensor, net.layer4(net.layer3(net.layer2(net.layer1(x)))))
+
+
+class StudentTeacher(nn.Module):
+    """Student backbone, teacher backbone (its EMA, no gradient) and the recipe's branches.
+
+    The teacher starts as the student's copy. Only parameters are averaged; each network's batch-norm statistics are
+    those of its own passes (methods.md 1.4).
+    """
+
+    def __init__(self, config: Model) -> None:
+        super().__init__()
+        self.norm, self.symmetric = config.norm, config.symmetric
+        self.student = FeatureMap(backbones.build(config.backbone, SyncBatchNorm))
+        self.teacher = copy.deepcopy(self.student).requires_grad_(False)
+        channels = backbones.channels(config.backbone)[1]
+        self.branches = nn.ModuleDict({name: build_branch(channels, b) for name, b in config.branches.items()})
+
+    def forward(self, views: tuple[Tensor, Tensor], geometry: Geometry) -> tuple[dict[str, Tensor], Tensor]:
+        """Losses by branch, already weighted, and the student's features pooled, (B, C), detached.
+
+        Args:
+            views: two normalised batches (B, 3, H, W).
+            geometry: where they lie.
+        """
+        queries = (0, 1) if self.symmetric else (0,)
+        student = {view: self._student(views[view]) for view in queries}
+        with torch.no_grad():
+            teacher = {1 - view: self._teacher(views[1 - view]) for view in queries}
+        losses = {name: branch(student, teacher, geometry) for name, branch in self.branches.items()}
+        return losses, student[0].detach().float().mean((2, 3))
+
+    def _student(self, images: Tensor) -> Tensor:
+        if self.norm.kind == "shuffle":
+            return in_groups(self.student, images, self.norm.group)
+        return cast(Tensor, self.student(images))
+
+    def _teacher(self, images: Tensor) -> Tensor:
+        if self.norm.kind == "shuffle":
+            return shuffled(self.teacher, images, self.norm.group)
+        return cast(Tensor, self.teacher(images))
+
+    def averaged(self) -> tuple[list[Tensor], list[Tensor]]:
+        """(teacher's, student's) parameters in the same order: backbone and projectors; predictors have no teacher."""
+        pairs: list[tuple[nn.Module, nn.Module]] = [(self.teacher, self.student)]
+        pairs += [(cast(Branch, branch).target, cast(Branch, branch).projector) for branch in self.branches.values()]
+        return (
+            [parameter for target, _ in pairs for parameter in target.parameters()],
+            [parameter for _, source in pairs for parameter in source.parameters()],
+        )
+
+    @torch.no_grad()
+    def end_step(self, momentum: float, view: int) -> None:
+        """After the optimiser: move the teacher (``m θ_k + (1 − m) θ_q``) and enqueue the keys of ``view``."""
+        teacher, student = self.averaged()
+        torch._foreach_lerp_(teacher, student, 1 - momentum)
+        for branch in self.branches.values():
+            cast(Branch, branch).end_step(view)
+
+
+def feature_std(pooled: Tensor) -> Tensor:
+    """How far features are from collapse: 1 for isotropic unit vectors, 0 when all images give one direction.
+
+    The mean over channels of the standard deviation over the batch of l2-normalised features, times √C
+    (Chen and He, SimSiam, sec. 4.1).
+    """
+    unit = F.normalize(pooled, dim=1)
+    return cast(Tensor, unit.std(0).mean() * unit.shape[1] ** 0.5)

@@ -1,0 +1,162 @@
+"""The training loop of every recipe."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.amp.grad_scaler import GradScaler
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader
+
+from ground.progress import Report
+from ground.seeding import derive_seed, generator
+from pretrain import distributed
+from pretrain.branches.base import Geometry
+from pretrain.config import PretrainConfig
+from pretrain.model.student_teacher import StudentTeacher
+from pretrain.training import checkpoint
+from pretrain.training.monitor import Monitor, Outcome
+from pretrain.training.schedule import learning_rate, teacher_momentum
+from pretrain.views import photometric
+from pretrain.views.dataset import Batch, StepSampler, TwoViews, collate
+
+_DTYPE = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass
+class Trainer:
+    """A model in training: everything a checkpoint holds, and the settings of a step."""
+
+    config: PretrainConfig
+    model: StudentTeacher
+    device: torch.device
+    seed: int
+
+    def __post_init__(self) -> None:
+        self.model.to(self.device)
+        if self.config.train.channels_last:
+            self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if distributed.world() > 1 and self.device.type == "cuda":
+            self.model = cast(StudentTeacher, distributed.use_cuda_norms(self.model))
+        optim = self.config.optim
+        trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        self.optimizer = torch.optim.SGD(trained, optim.lr, optim.momentum, weight_decay=optim.weight_decay)
+        self.scaler = GradScaler(self.device.type, enabled=self.config.train.precision == "fp16")
+        # Buffers stay each process's own: queues are gathered already, batch norms synchronised already.
+        self.network: nn.Module = self.model
+        if distributed.world() > 1:
+            self.network = DistributedDataParallel(self.model, broadcast_buffers=False)
+
+    @property
+    def parts(self) -> checkpoint.Parts:
+        """What a checkpoint holds."""
+        return {"model": self.model, "optimizer": self.optimizer, "scaler": self.scaler}
+
+    def step(self, batch: Batch, step: int, steps: int, steps_per_epoch: int) -> Outcome:
+        """One optimiser step on this process's share of a batch."""
+        # Nothing draws from the global generator but ShuffleBN; seeded by step, an interrupted run goes on alike.
+        torch.manual_seed(derive_seed("step", self.seed, step))
+        rate = learning_rate(self.config.optim, step, steps_per_epoch, self.config.train.epochs)
+        momentum = teacher_momentum(self.config.model.momentum, step, steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.zero_grad(set_to_none=True)
+        parts = [self._accumulate(part) for part in micro_batches(batch, self.config.train.accumulate)]
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        view = int(generator("enqueue", self.seed, step).integers(2))
+        self.model.end_step(momentum, view)
+        losses = {name: torch.stack([part[name] for part, _ in parts]).mean() for name in parts[0][0]}
+        return Outcome(losses, torch.cat([pooled for _, pooled in parts]), batch.indices, rate, momentum)
+
+    def _accumulate(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
+        """Forward and backward of one micro-batch."""
+        views, geometry = self.to_device(batch)
+        precision = self.config.train.precision
+        with torch.autocast(self.device.type, dtype=_DTYPE[precision], enabled=precision != "fp32"):
+            losses, pooled = self.network(views, geometry)
+        loss = torch.stack(list(losses.values())).sum() / self.config.train.accumulate
+        self.scaler.scale(loss).backward()
+        return {name: value.detach() for name, value in losses.items()}, pooled
+
+    def to_device(self, batch: Batch) -> tuple[tuple[Tensor, Tensor], Geometry]:
+        """A batch as the network takes it: photometric work happens here, on the device."""
+        settings = self.config.views
+        images = []
+        for view, recipe in enumerate((settings.first, settings.second)):
+            crops = batch.crops[view].to(self.device, non_blocking=True)
+            shown = photometric.apply(crops, batch.flips[view], batch.drawn[view], recipe)
+            layout = torch.channels_last if self.config.train.channels_last else torch.contiguous_format
+            images.append(shown.contiguous(memory_format=layout))
+        masks, boxes = (
+            tuple(field.to(self.device, non_blocking=True) for field in pair) for pair in (batch.masks, batch.boxes)
+        )
+        return (images[0], images[1]), Geometry((masks[0], masks[1]), (boxes[0], boxes[1]))
+
+
+def micro_batches(batch: Batch, count: int) -> Iterator[Batch]:
+    """``batch`` in ``count`` equal parts, in order."""
+    size = len(batch.indices) // count
+    for start in range(0, size * count, size):
+        part = slice(start, start + size)
+        fields = (batch.crops, batch.flips, batch.drawn, batch.masks, batch.boxes)
+        yield Batch(batch.indices[part], *((pair[0][part], pair[1][part]) for pair in fields))
+
+
+def train(trainer: Trainer, images: list[Path], out: Path, report: Report) -> dict[str, float]:
+    """Train from the last checkpoint in ``out`` (or from the start) to the end; the last step's losses."""
+    settings = trainer.config.train
+    steps_per_epoch = len(images) // settings.batch
+    steps = settings.epochs * steps_per_epoch
+    saved = out / "checkpoint.pt"
+    first, metrics = checkpoint.restore(saved, trainer.parts, trainer.device)
+    monitor = Monitor(out / "curves", images, settings.batch, settings.log_every, first, report)
+    monitor.latest = metrics
+    loader = make_loader(trainer, images, first)
+    last_saved = time.monotonic()
+    for step, batch in enumerate(loader, start=first):
+        monitor.step(step, steps, trainer.step(batch, step, steps, steps_per_epoch))
+        due = time.monotonic() - last_saved > settings.checkpoint_minutes * 60
+        if distributed.rank() == 0 and (due or step + 1 == steps):
+            monitor.flush()  # a diverged state is never saved
+            checkpoint.save(saved, step + 1, reproducible(monitor.latest), trainer.parts)
+            last_saved = time.monotonic()
+        if settings.snapshot_epochs and (step + 1) % (settings.snapshot_epochs * steps_per_epoch) == 0:
+            epoch = (step + 1) // steps_per_epoch
+            checkpoint.export_backbone(out / "snapshots" / f"epoch-{epoch:04d}.safetensors", exported(trainer))
+    monitor.close()
+    return reproducible(monitor.latest)
+
+
+def reproducible(numbers: dict[str, float]) -> dict[str, float]:
+    """The numbers that are the same at every repetition: all but the speed."""
+    return {name: value for name, value in numbers.items() if name != "images_per_second"}
+
+
+def exported(trainer: Trainer) -> nn.Module:
+    """The ResNet a recipe hands to transfer."""
+    chosen = trainer.model.student if trainer.config.model.export == "student" else trainer.model.teacher
+    return cast(nn.Module, chosen.resnet)
+
+
+def make_loader(trainer: Trainer, images: list[Path], first_step: int) -> DataLoader[Batch]:
+    """Batches of this process from ``first_step`` on; how many workers load them changes nothing."""
+    settings = trainer.config.train
+    grid = -(-trainer.config.views.size // 32)
+    sampler = StepSampler(
+        len(images), settings.batch, settings.epochs, trainer.seed, first_step, distributed.rank(), distributed.world()
+    )
+    dataset = TwoViews(images, trainer.config.views, grid, trainer.seed)
+    return DataLoader(
+        cast("torch.utils.data.Dataset[Batch]", dataset),
+        batch_sampler=sampler,
+        num_workers=settings.workers,
+        collate_fn=collate,
+        pin_memory=trainer.device.type == "cuda",
+    )
