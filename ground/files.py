@@ -17,6 +17,7 @@ _STORAGE_REMEDIES = {
     errno.EDQUOT: "Free some quota and run again; finished runs are kept.",
     errno.EROFS: "Choose a writable folder.",
     errno.EACCES: "Choose a folder you may write to.",
+    errno.ENOTDIR: "One of the folders above it is a file; choose another place.",
 }
 
 
@@ -39,9 +40,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     A process killed at any point leaves either the old file or the new one. Works on NFS,
     where a rename within one folder is atomic.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
             with open(temporary, "rb") as file:

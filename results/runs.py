@@ -1,0 +1,108 @@
+"""The observations behind a table, and what makes them unfit to share one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ground.errors import UserError
+
+State = Literal["done", "running", "failed", "blocked", "interrupted", "queued", "missing"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One fine-tuning run, finished or not."""
+
+    recipe: str
+    task: str
+    run: int
+    """Index of the repeat, from 0."""
+    state: State
+    metrics: Mapping[str, float]
+    """In percent; empty unless done."""
+    path: str
+    """Directory in the run store."""
+    key: str
+    profile: str
+    data: str
+    """What identifies the task's data set: a name or a fingerprint."""
+    tool: str
+    """Name and version of what fine-tuned and evaluated."""
+
+
+class RunsError(UserError):
+    """Runs that must not share a table or a cell."""
+
+    kind = "runs"
+
+
+def check(runs: Sequence[Run], profile: str) -> None:
+    """Refuse runs whose mean would be a lie.
+
+    Raises:
+        RunsError: a run of another profile than the table's; two runs for one repeat; two repeats that are one
+            job (same key); or finished runs of one task on two data sets or with two tools. Names both paths.
+    """
+    for run in runs:
+        if run.profile != profile:
+            problem = f"is a run of profile `{run.profile}` in a table of profile `{profile}`"
+            raise RunsError(run.path, problem, "Print one table for each profile.")
+    repeats: dict[tuple[str, str, int], Run] = {}
+    jobs: dict[tuple[str, str, str], Run] = {}
+    for run in runs:
+        twin = repeats.setdefault((run.recipe, run.task, run.run), run)
+        if twin is not run:
+            problem = f"both are run {run.run} of {run.recipe} on {run.task}"
+            raise RunsError(_both(twin, run), problem, "Keep one in the run store.")
+        twin = jobs.setdefault((run.recipe, run.task, run.key), run)
+        if twin is not run:
+            problem = f"runs {twin.run} and {run.run} of {run.recipe} on {run.task} are one job (key {run.key[:10]})"
+            raise RunsError(_both(twin, run), problem, "Give every repeat a seed of its own and run it.")
+    firsts: dict[str, Run] = {}
+    for run in done(runs):
+        first = firsts.setdefault(run.task, run)
+        for what, ours, theirs in (("data sets", first.data, run.data), ("tools", first.tool, run.tool)):
+            if ours != theirs:
+                problem = f"{run.task} ran with two {what}, `{ours}` and `{theirs}`"
+                raise RunsError(_both(first, run), problem, "Print one table for each.")
+
+
+def done(runs: Iterable[Run]) -> list[Run]:
+    """The finished runs."""
+    return [run for run in runs if run.state == "done"]
+
+
+def value(run: Run, metric: str) -> float:
+    """A finished run's number.
+
+    Raises:
+        RunsError: the run has no such number, or it is not finite.
+    """
+    if metric not in run.metrics:
+        there = ", ".join(sorted(run.metrics)) or "none"
+        raise RunsError(run.path, f"has no metric `{metric}` (it has: {there})", "Delete this run and run again.")
+    number = run.metrics[metric]
+    if not math.isfinite(number):
+        raise RunsError(run.path, f"its {metric} is {number}", "Look into its log; delete it and run again.")
+    return number
+
+
+def copies(runs: Iterable[Run]) -> list[tuple[Run, Run]]:
+    """Pairs of finished runs of one recipe and task with the same numbers to the last bit, and not all of them zero.
+
+    Five equal repeats are the trace of a run that resumed a finished one, so they deserve a word; they are no proof.
+    """
+    seen: dict[tuple[str, str, tuple[tuple[str, float], ...]], Run] = {}
+    pairs = []
+    for run in done(runs):
+        if any(run.metrics.values()):
+            twin = seen.setdefault((run.recipe, run.task, tuple(sorted(run.metrics.items()))), run)
+            pairs += [(twin, run)] if twin is not run else []
+    return pairs
+
+
+def _both(one: Run, other: Run) -> str:
+    return f"{one.path} and {other.path}"

@@ -1,0 +1,186 @@
+"""A table as data: what every renderer reads. Building one from runs is all the statistics there is."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from results.layout import Column, Layout, Row, reference
+from results.published import Published
+from results.runs import Run, check, copies, done, value
+
+__all__ = ["Cell", "Line", "Run", "Table", "build"]
+
+# What an empty cell says when its runs are in different states: the first of these that one of them is in.
+TELLING = ("running", "failed", "blocked", "interrupted", "queued")
+
+COMPARABLE = "paper"
+"""The one profile whose numbers may be held against the published ones."""
+
+SHOWN = 3
+"""Failed runs that a table names."""
+
+Statistics = dict[tuple[str, str, str], tuple[float, float | None, int]]
+"""(recipe, task, metric) → mean, sample standard deviation (None for one run), n."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number of a table, with everything behind it."""
+
+    mean: float | None
+    std: float | None
+    """Sample standard deviation (n − 1); None with fewer than two runs."""
+    n: int
+    expected: int
+    """Runs the protocol asks for."""
+    state: str
+    """``done``, ``not implemented``, or the state of the runs that are not done."""
+    runs: tuple[Run, ...]
+    published: Published | None
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row, with one cell for each column."""
+
+    row: Row
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A whole table. ``notes`` say what a reader must know before comparing numbers."""
+
+    name: str
+    title: str
+    number: int | None
+    """The paper's number of this table."""
+    profile: str
+    data: str
+    tool: str
+    decimals: int
+    columns: tuple[Column, ...]
+    lines: tuple[Line, ...]
+    comparable: bool
+    """Whether the numbers may be held against the published ones."""
+    notes: tuple[str, ...]
+
+
+def build(
+    layout: Layout,
+    runs: Iterable[Run],
+    *,
+    expected: Mapping[str, int],
+    known_recipes: Collection[str],
+    known_tasks: Collection[str],
+    profile: str,
+    data: str,
+    deviations: Sequence[str] = (),
+    notes: Sequence[str] = (),
+) -> Table:
+    """The table of ``layout`` filled with ``runs``; runs of other recipes and tasks are left aside.
+
+    Args:
+        layout: rows and columns.
+        runs: finished and unfinished runs, in any order.
+        expected: task → number of runs that the protocol asks for; every known task.
+        known_recipes: rows of other recipes say ``not implemented``.
+        known_tasks: columns of other tasks say ``not implemented``.
+        profile: the scale of the runs.
+        data: words for the data behind the table.
+        deviations: what departs from the paper's protocol besides a profile that is not ``paper``, in a few words each.
+        notes: lines to add below the table.
+
+    Raises:
+        RunsError: runs that must not share a table, or a finished run without one of its numbers.
+    """
+    recipes, tasks = layout.recipes, layout.tasks
+    shown = [run for run in runs if run.recipe in recipes and run.task in tasks]
+    shown.sort(key=lambda run: (recipes.index(run.recipe), tasks.index(run.task), run.run))
+    check(shown, profile)
+    statistics = _aggregate(layout, done(shown))
+    behind: dict[tuple[str, str], list[Run]] = {}
+    for run in shown:
+        behind.setdefault((run.recipe, run.task), []).append(run)
+
+    def cell(row: Row, column: Column) -> Cell:
+        there = reference(layout, row, column)
+        if row.recipe not in known_recipes or column.task not in known_tasks:
+            return Cell(None, None, 0, 0, "not implemented", (), there)
+        own = tuple(behind.get((row.recipe, column.task), ()))
+        wanted = expected[column.task]
+        mean, std, n = statistics.get((row.recipe, column.task, column.metric), (None, None, 0))
+        return Cell(mean, std, n, wanted, _state(own, n, wanted), own, there)
+
+    departures = [*([] if profile == COMPARABLE else [f"profile {profile}"]), *deviations]
+    warning = [f"Not comparable with the published numbers: {'; '.join(departures)}."] if departures else []
+    lines = tuple(Line(row, tuple(cell(row, column) for column in layout.columns)) for row in layout.rows)
+    return Table(
+        name=layout.name,
+        title=layout.title,
+        number=layout.published_table,
+        profile=profile,
+        data=data,
+        tool=_tools(shown),
+        decimals=layout.decimals,
+        columns=layout.columns,
+        lines=lines,
+        comparable=not departures,
+        notes=(*warning, *layout.notes, *notes, *_caveats(lines, shown)),
+    )
+
+
+def _aggregate(layout: Layout, finished: Sequence[Run]) -> Statistics:
+    observations = [
+        (run.recipe, run.task, column.metric, value(run, column.metric))
+        for run in finished
+        for column in layout.columns
+        if column.task == run.task
+    ]
+    if not observations:
+        return {}
+    import pandas as pd
+
+    frame = pd.DataFrame(observations, columns=["recipe", "task", "metric", "value"])
+    grouped = frame.groupby(["recipe", "task", "metric"])["value"]
+    summary = pd.DataFrame({"mean": grouped.mean(), "std": grouped.std(ddof=1), "n": grouped.count()}).reset_index()
+    return {
+        (recipe, task, metric): (float(mean), float(std) if n > 1 else None, int(n))
+        for recipe, task, metric, mean, std, n in summary.itertuples(index=False, name=None)
+    }
+
+
+def _state(runs: Sequence[Run], n: int, expected: int) -> str:
+    if n >= expected:
+        return "done"
+    states = {run.state for run in runs}
+    return next((state for state in TELLING if state in states), "missing")
+
+
+def _tools(runs: Iterable[Run]) -> str:
+    return ", ".join(sorted({run.tool for run in done(runs)}))
+
+
+def _caveats(lines: Sequence[Line], runs: Sequence[Run]) -> list[str]:
+    cells = [cell for line in lines for cell in line.cells]
+    caveats = []
+    if any(cell.std is not None for cell in cells):
+        caveats.append(
+            "± is the sample standard deviation (n − 1) over fine-tuning runs of one pre-training; the spread between "
+            "pre-trainings is not in it."
+        )
+    if any(cell.n == 1 for cell in cells):
+        caveats.append("A cell of one run has no ±.")
+    if any(0 < cell.n < cell.expected for cell in cells):
+        caveats.append("(k/n): only k of the n runs of the protocol are finished.")
+    if any(cell.n for cell in cells):
+        caveats.append(f"Fine-tuned and evaluated with {_tools(runs)}.")
+        caveats.append("Seeds label repeats: the same device and versions give the same bits, another device may not.")
+    for one, other in copies(runs):
+        caveats.append(f"{one.path} and {other.path} have the same numbers to the last bit: are they two runs?")
+    failed = [run.path for run in runs if run.state == "failed"]
+    if failed:
+        more = f" and {len(failed) - SHOWN} more" if len(failed) > SHOWN else ""
+        caveats.append(f"Failed: {', '.join(failed[:SHOWN])}{more}.")
+    return caveats
