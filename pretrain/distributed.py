@@ -30,8 +30,9 @@ def gather(values: Tensor) -> Tensor:
     """``values`` (B, …) of all processes, concatenated in rank order; no gradient."""
     if world() == 1:
         return values
+    values = values.contiguous()
     parts = [torch.empty_like(values) for _ in range(world())]
-    dist.all_gather(parts, values.contiguous())
+    dist.all_gather(parts, values)
     return torch.cat(parts)
 
 

@@ -42,7 +42,8 @@ class StudentTeacher(nn.Module):
     def __init__(self, config: Model) -> None:
         super().__init__()
         self.norm, self.symmetric = config.norm, config.symmetric
-        self.student = FeatureMap(backbones.build(config.backbone, SyncBatchNorm))
+        norm = SyncBatchNorm if config.norm.kind == "sync" else nn.BatchNorm2d
+        self.student = FeatureMap(backbones.build(config.backbone, norm))
         self.teacher = copy.deepcopy(self.student).requires_grad_(False)
         channels = backbones.channels(config.backbone)[1]
         self.branches = nn.ModuleDict({name: build_branch(channels, b) for name, b in config.branches.items()})

@@ -14,6 +14,7 @@ from torch.amp.grad_scaler import GradScaler
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
+from ground.errors import UserError
 from ground.progress import Report
 from ground.seeding import derive_seed, generator
 from pretrain import distributed
@@ -121,6 +122,8 @@ def train(trainer: Trainer, images: list[Path], out: Path, report: Report) -> di
     loader = make_loader(trainer, images, first)
     last_saved = time.monotonic()
     for step, batch in enumerate(loader, start=first):
+        if isinstance(batch, UserError):
+            raise batch
         monitor.step(step, steps, trainer.step(batch, step, steps, steps_per_epoch))
         due = time.monotonic() - last_saved > settings.checkpoint_minutes * 60
         if distributed.rank() == 0 and (due or step + 1 == steps):
@@ -145,7 +148,7 @@ def exported(trainer: Trainer) -> nn.Module:
     return cast(nn.Module, chosen.resnet)
 
 
-def make_loader(trainer: Trainer, images: list[Path], first_step: int) -> DataLoader[Batch]:
+def make_loader(trainer: Trainer, images: list[Path], first_step: int) -> DataLoader[Batch | UserError]:
     """Batches of this process from ``first_step`` on; how many workers load them changes nothing."""
     settings = trainer.config.train
     grid = -(-trainer.config.views.size // 32)
@@ -154,7 +157,7 @@ def make_loader(trainer: Trainer, images: list[Path], first_step: int) -> DataLo
     )
     dataset = TwoViews(images, trainer.config.views, grid, trainer.seed)
     return DataLoader(
-        cast("torch.utils.data.Dataset[Batch]", dataset),
+        cast("torch.utils.data.Dataset[Batch | UserError]", dataset),
         batch_sampler=sampler,
         num_workers=settings.workers,
         collate_fn=collate,

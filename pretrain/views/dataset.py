@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from ground.errors import DataError
+from ground.errors import DataError, UserError
 from ground.seeding import generator
 from pretrain.config import Views
 from pretrain.views.draw import draw_photometric
@@ -49,8 +49,11 @@ class Batch:
 Sample = tuple[tuple[np.ndarray, ...], ...]
 
 
-class TwoViews(Dataset[tuple[int, Sample]]):
-    """Pairs of views of image files. Indexed by (epoch, sample index), so that no worker or order matters."""
+class TwoViews(Dataset[tuple[int, Sample] | UserError]):
+    """Pairs of views of image files. Indexed by (epoch, sample index), so that no worker or order matters.
+
+    An image that cannot be read gives the error as a value: raised in a worker it would arrive as a traceback.
+    """
 
     def __init__(self, images: list[Path], views: Views, grid: int, seed: int) -> None:
         self.images, self.views, self.grid, self.seed = images, views, grid, seed
@@ -58,10 +61,13 @@ class TwoViews(Dataset[tuple[int, Sample]]):
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, where: tuple[int, int]) -> tuple[int, Sample]:
+    def __getitem__(self, where: tuple[int, int]) -> tuple[int, Sample] | UserError:
         epoch, index = where
+        try:
+            image = open_rgb(self.images[index])
+        except UserError as error:
+            return error
         rng = generator("view", self.seed, epoch, index)
-        image = open_rgb(self.images[index])
         pair = draw_pair(rng, *image.size, self.views)
         size = (self.views.size, self.views.size)
         sample: list[tuple[np.ndarray, ...]] = []
@@ -98,8 +104,13 @@ def open_rgb(path: Path) -> Image.Image:
         raise DataError(path, f"cannot be decoded ({error})", "Replace or delete the file, then run again.") from None
 
 
-def collate(samples: list[tuple[int, Sample]]) -> Batch:
-    """Stack samples field by field and view by view."""
+def collate(fetched: list[tuple[int, Sample] | UserError]) -> Batch | UserError:
+    """Stack samples field by field and view by view; the first error, if there is one."""
+    samples = []
+    for item in fetched:
+        if isinstance(item, UserError):
+            return item
+        samples.append(item)
 
     def stack(field: int) -> Pair:
         first, second = (torch.from_numpy(np.stack([sample[view][field] for _, sample in samples])) for view in (0, 1))

@@ -35,7 +35,9 @@ def test_mirrored_box_runs_right_to_left():
     assert signed_box(Crop(5, 6, 20, 10, flip=True)).tolist() == [25, 6, 5, 16]
 
 
-@pytest.mark.parametrize(("size", "expected"), [((100, 100), (100, 100)), ((300, 100), (133, 100)), ((30, 90), (30, 40))])
+@pytest.mark.parametrize(
+    ("size", "expected"), [((100, 100), (100, 100)), ((300, 100), (133, 100)), ((30, 90), (30, 40))]
+)
 def test_central_crop_keeps_the_aspect_in_range(size, expected):
     crop = central_crop(*size, (3 / 4, 4 / 3))
     assert (crop.w, crop.h) == expected

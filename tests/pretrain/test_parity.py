@@ -46,7 +46,7 @@ def _geometry():
 
 
 def _branches(reweight):
-    """Both branches with the parameters of the fixture, which lists encoder_q, encoder_k, predictor, dense predictor."""
+    """Both branches with the parameters of the fixture, which lists encoder_q, encoder_k, then the predictors."""
     head = Head(hidden=HIDDEN, out=OUT)
     common = {"weight": 0.5, "projector": head, "predictor": head, "queue": QUEUE, "query_block": 100}
     image = ImageContrastBranch(CHANNELS, ImageContrast(kind="image_contrast", **common))

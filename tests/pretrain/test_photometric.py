@@ -73,7 +73,9 @@ def test_official_jitter_saturates_gray_as_the_release_does():
 
 def test_official_jitter_draws_the_released_ranges():
     jitter = Jitter(kind="official", probability=1.0)
-    drawn = np.stack([draw_photometric(generator("o", n), PLAIN.model_copy(update={"jitter": jitter})) for n in range(500)])
+    drawn = np.stack(
+        [draw_photometric(generator("o", n), PLAIN.model_copy(update={"jitter": jitter})) for n in range(500)]
+    )
     saturation = drawn[:, FIELDS.index("saturation")] * 255
     hue = drawn[:, FIELDS.index("hue")] * 180
     assert saturation.min() >= 203.9

@@ -1,0 +1,62 @@
+"""Recipes resolve, and contradictions are refused with the field's path before anything runs."""
+
+import pytest
+
+from ground.config import identity
+from ground.errors import ConfigError
+from pretrain import recipes
+
+
+def test_the_recipes_of_table_1_are_there():
+    assert set(recipes.names()) >= {
+        "byol", "mocov2plus", "densecl", "pixcon-sim", "pixcon-coord", "pixcon-sr", "random-init",
+    }  # fmt: skip
+
+
+def test_extending_recipes_differ_only_where_they_say():
+    sim, sr = (recipes.resolve(name, {}) for name in ("pixcon-sim", "pixcon-sr"))
+    assert sr.model.branches["pixel"].reweight.power == 2
+    plain = sr.model.branches["pixel"].model_copy(update={"reweight": None})
+    assert plain == sim.model.branches["pixel"]
+    assert sr.views == sim.views
+    assert sr.optim == sim.optim
+
+
+def test_densecl_is_one_sided_shuffled_and_without_predictors():
+    model = recipes.resolve("densecl", {}).model
+    assert (model.symmetric, model.norm.kind, model.momentum.base) == (False, "shuffle", 0.999)
+    assert all(b.predictor is None and not b.projector.norm for b in model.branches.values())
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"optim": {"lrr": 1}}, r"unknown field `optim\.lrr`\. Did you mean `lr`\?"),
+        ({"model": {"branches": {"pixel": {"tau": 1}}}}, r"unknown field `model\.branches\.pixel\.tau`"),
+        ({"train": {"batch": 500}}, r"queue 65536 is not divisible by train\.batch 500"),
+        ({"train": {"batch": 96}, "model": {"branches": {"image": None}}}, "not divisible by train.batch 96"),
+        ({"train": {"accumulate": 3}}, r"train\.batch 512 is not divisible by train\.accumulate 3"),
+        ({"model": {"norm": {"kind": "shuffle", "group": 1}}}, r"model\.norm\.group 1 must be at least 2"),
+        ({"model": {"branches": {"pixel": {"matcher": {"kind": "coordinate"}}}}}, "reweight needs `matcher.kind"),
+        ({"model": {"branches": {"pixel": {"matcher": {"kind": "nearest"}}}}}, "'similarity', 'coordinate'"),
+        ({"model": {"branches": {"pixel": {"kind": "pixels"}}}}, "'pixel_contrast'"),
+        ({"model": {"branches": {"image": None, "pixel": None}}}, "branches is empty"),
+        ({"views": {"scale": [1.0, 0.1]}}, r"scale must be \(low, high\)"),
+        ({"views": {"first": {"blur_kernel": 4}}}, "blur_kernel must be odd"),
+        ({"train": {"precision": "fp8"}}, "'fp32', 'bf16' or 'fp16'"),
+    ],
+)
+def test_contradictions_are_refused(overrides, message):
+    with pytest.raises(ConfigError, match=message):
+        recipes.resolve("pixcon-sr", overrides)
+
+
+def test_an_unknown_recipe_gets_the_nearest_name():
+    with pytest.raises(ConfigError, match="Did you mean `pixcon-sim`"):
+        recipes.resolve("pixcon_sim", {})
+
+
+def test_what_cannot_change_a_result_is_not_part_of_the_identity():
+    changed = {"train": {"workers": 9, "device": "cuda", "log_every": 7, "checkpoint_minutes": 1}, "title": "other"}
+    assert identity(recipes.resolve("byol", changed)) == identity(recipes.resolve("byol", {}))
+    assert identity(recipes.resolve("byol", {"train": {"threads": 2}})) != identity(recipes.resolve("byol", {}))

@@ -1,0 +1,184 @@
+"""The pre-training job: it learns, repeats in the same bits, resumes in the same bits, and refuses bad input."""
+
+import hashlib
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from ground import backbones
+from ground.errors import ConfigError, DataError, DivergedError, WeightsError
+from pretrain.run import BACKBONE, run
+from pretrain.training import checkpoint, loop
+
+TRAINED = ["byol", "mocov2plus", "densecl", "pixcon-sim", "pixcon-coord", "pixcon-sr"]
+
+
+def digest(folder):
+    return hashlib.sha256((folder / BACKBONE).read_bytes()).hexdigest()
+
+
+class Killed(BaseException):
+    pass
+
+
+def kill_at(step):
+    def report(done, total, **numbers):
+        if done == step:
+            raise Killed
+
+    return report
+
+
+@pytest.mark.parametrize("recipe", TRAINED)
+def test_every_recipe_trains_and_exports_a_whole_backbone(recipe, tiny, photos, tmp_path):
+    seen = []
+    out = tmp_path / "out"
+    metrics = run(tiny(recipe), seed=0, folders=[photos], out=out, report=lambda s, t, **n: seen.append((s, t)))
+    assert seen == [(step, 4) for step in (1, 2, 3, 4)]
+    assert metrics["feature_std"] > 0.1
+    tensors = load_file(out / BACKBONE)
+    assert set(tensors) == set(backbones.build("resnet10_w32").state_dict())
+    assert int(tensors["bn1.num_batches_tracked"]) > 0
+    assert any((out / "curves").iterdir())
+
+
+def test_random_init_is_where_every_recipe_starts(tiny, photos, tmp_path):
+    run(tiny("random-init"), seed=3, folders=[], out=tmp_path / "random")
+    frozen = tiny("byol", {"optim": {"lr": 1e-30, "warmup_epochs": 0}, "train": {"epochs": 1}})
+    run(frozen, seed=3, folders=[photos], out=tmp_path / "byol")
+    start, end = (load_file(tmp_path / name / BACKBONE) for name in ("random", "byol"))
+    assert torch.equal(start["layer4.0.conv1.weight"], end["layer4.0.conv1.weight"])
+    assert not torch.equal(start["bn1.running_mean"], end["bn1.running_mean"])
+
+
+def test_same_seed_same_bits_whatever_the_workers_and_another_seed_others(tiny, photos, tmp_path):
+    for name, seed, workers in (("a", 0, 0), ("b", 0, 2), ("c", 1, 0)):
+        run(tiny("pixcon-sr", {"train": {"workers": workers}}), seed=seed, folders=[photos], out=tmp_path / name)
+    assert digest(tmp_path / "a") == digest(tmp_path / "b") != digest(tmp_path / "c")
+
+
+@pytest.mark.parametrize("recipe", ["pixcon-sr", "densecl"])
+def test_killed_in_the_middle_of_an_epoch_it_ends_in_the_same_bits(recipe, tiny, photos, tmp_path):
+    often = tiny(recipe, {"train": {"checkpoint_minutes": 1e-9}})
+    whole = run(often, seed=0, folders=[photos], out=tmp_path / "whole")
+    with pytest.raises(Killed):
+        run(often, seed=0, folders=[photos], out=tmp_path / "cut", report=kill_at(2))
+    resumed_from = []
+    metrics = run(
+        often, seed=0, folders=[photos], out=tmp_path / "cut", report=lambda s, t, **n: resumed_from.append(s)
+    )
+    assert resumed_from[0] in (2, 3)
+    assert metrics == whole
+    assert digest(tmp_path / "cut") == digest(tmp_path / "whole")
+
+
+def test_killed_between_training_and_export_it_only_exports(tiny, photos, tmp_path):
+    config = tiny("byol")
+    metrics = run(config, seed=0, folders=[photos], out=tmp_path / "out")
+    before = digest(tmp_path / "out")
+    (tmp_path / "out" / BACKBONE).unlink()
+    steps = []
+    again = run(config, seed=0, folders=[photos], out=tmp_path / "out", report=lambda s, t, **n: steps.append(s))
+    assert steps == []
+    assert again == metrics
+    assert digest(tmp_path / "out") == before
+
+
+def test_where_the_images_lie_and_what_else_lies_there_changes_nothing(tiny, photos, tmp_path):
+    run(tiny("byol"), seed=0, folders=[photos], out=tmp_path / "a")
+    moved = shutil.copytree(photos, tmp_path / "elsewhere")
+    (moved / "notes.txt").write_text("no image")
+    run(tiny("byol"), seed=0, folders=[moved], out=tmp_path / "b")
+    assert digest(tmp_path / "a") == digest(tmp_path / "b")
+
+
+def test_accumulation_sees_every_image_once_and_enqueues_the_whole_batch(tiny, photos, tmp_path):
+    config = tiny("pixcon-sr", {"train": {"accumulate": 2}})
+    run(config, seed=0, folders=[photos], out=tmp_path / "out")
+    state = torch.load(tmp_path / "out" / "checkpoint.pt", weights_only=True)["model"]
+    assert int(state["branches.image.fresh.queue.pointer"]) == 4 * 8 % 32
+
+
+def test_snapshots_are_kept_by_epoch(tiny, photos, tmp_path):
+    run(tiny("byol", {"train": {"snapshot_epochs": 1}}), seed=0, folders=[photos], out=tmp_path / "out")
+    names = sorted(path.name for path in (tmp_path / "out" / "snapshots").iterdir())
+    assert names == ["epoch-0001.safetensors", "epoch-0002.safetensors"]
+
+
+def test_bf16_trains(tiny, photos, tmp_path):
+    metrics = run(tiny("pixcon-sr", {"train": {"precision": "bf16"}}), seed=0, folders=[photos], out=tmp_path / "out")
+    assert metrics["loss"] > 0
+
+
+def test_a_loss_that_is_no_number_stops_with_step_images_and_remedy(tiny, photos, tmp_path, monkeypatch):
+    real = loop.photometric.apply
+    calls = []
+
+    def broken(*arguments):
+        calls.append(1)
+        return real(*arguments) * (float("nan") if len(calls) > 4 else 1.0)
+
+    monkeypatch.setattr(loop.photometric, "apply", broken)
+    config = tiny("pixcon-sr", {"train": {"checkpoint_minutes": 1e-9}})
+    with pytest.raises(DivergedError, match=r"step 3: loss is not finite .*\d\d\.jpg.*Lower optim\.lr"):
+        run(config, seed=0, folders=[photos], out=tmp_path / "out")
+    state = torch.load(tmp_path / "out" / "checkpoint.pt", weights_only=True)
+    assert state["step"] == 2
+    assert all(torch.isfinite(value).all() for value in state["model"].values())
+
+
+def test_a_truncated_image_is_named(tiny, photos, tmp_path):
+    victim = photos / "07.jpg"
+    victim.write_bytes(victim.read_bytes()[:300])
+    with pytest.raises(DataError, match=r"07\.jpg.*Replace or delete"):
+        run(tiny("byol"), seed=0, folders=[photos], out=tmp_path / "out")
+
+
+def test_a_truncated_image_is_named_by_a_worker_too(tiny, photos, tmp_path):
+    (photos / "03.jpg").write_bytes(b"")
+    with pytest.raises(DataError, match=r"03\.jpg"):
+        run(tiny("byol", {"train": {"workers": 1}}), seed=0, folders=[photos], out=tmp_path / "out")
+
+
+def test_missing_and_empty_folders_and_too_few_images_are_refused(tiny, photos, tmp_path):
+    with pytest.raises(DataError, match="no such image folder"):
+        run(tiny("byol"), seed=0, folders=[tmp_path / "nowhere"], out=tmp_path / "out")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="holds no images"):
+        run(tiny("byol"), seed=0, folders=[tmp_path / "empty"], out=tmp_path / "out")
+    with pytest.raises(DataError, match="20 images are fewer than one batch of 32"):
+        run(tiny("byol", {"train": {"batch": 32}}), seed=0, folders=[photos], out=tmp_path / "out")
+
+
+def test_fp16_on_a_cpu_is_refused(tiny, photos, tmp_path):
+    with pytest.raises(ConfigError, match="fp16 needs a GPU"):
+        run(tiny("byol", {"train": {"precision": "fp16"}}), seed=0, folders=[photos], out=tmp_path / "out")
+
+
+@pytest.mark.parametrize("damage", [b"", b"no checkpoint"])
+def test_a_broken_checkpoint_is_named(damage, tiny, photos, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "checkpoint.pt").write_bytes(damage)
+    with pytest.raises(WeightsError, match=r"checkpoint\.pt: is no checkpoint of this run"):
+        run(tiny("byol"), seed=0, folders=[photos], out=tmp_path / "out")
+
+
+def test_a_checkpoint_of_another_network_is_refused(tiny, photos, tmp_path):
+    run(tiny("byol"), seed=0, folders=[photos], out=tmp_path / "out")
+    with pytest.raises(WeightsError, match="is no checkpoint of this run"):
+        run(tiny("pixcon-sr"), seed=0, folders=[photos], out=tmp_path / "out")
+
+
+def test_a_checkpoint_is_whole_or_absent(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    checkpoint.save(tmp_path / "c.pt", 1, {}, {"model": torch.nn.Linear(1, 1)})
+    before = (tmp_path / "c.pt").read_bytes()
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(Exception, match="No space left"):
+        checkpoint.save(tmp_path / "c.pt", 2, {}, {"model": torch.nn.Linear(1, 1)})
+    assert (tmp_path / "c.pt").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["c.pt"]

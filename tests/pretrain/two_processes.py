@@ -1,0 +1,77 @@
+"""One process of ``test_distributed``: one step on this rank's share of a fixed batch, in double precision."""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+
+from ground.config import merge
+from pretrain import distributed, recipes
+from pretrain.model.student_teacher import StudentTeacher
+from pretrain.training.loop import Trainer
+from pretrain.views.dataset import Batch
+
+BATCH, GRID = 8, 2
+
+
+def config(name):
+    head = {"hidden": 16, "out": 8}
+    branches = {}
+    for key, branch in recipes.resolve(name, {}).model.branches.items():
+        branches[key] = {"projector": head, **({"predictor": head} if branch.predictor else {})}
+        branches[key] |= {"queue": 32} if hasattr(branch, "queue") else {}
+    settings = {
+        "views": {"size": 64},
+        "model": {"backbone": "resnet10_w32", "branches": branches, "norm": {"group": 2}},
+        "train": {"epochs": 1, "batch": BATCH, "precision": "fp32", "threads": 1, "channels_last": False},
+        "optim": {"lr": 0.01, "warmup_epochs": 0},
+    }
+    return recipes.resolve(name, merge(settings, {}))
+
+
+def fixed_batch(rank, world):
+    rng = torch.Generator().manual_seed(0)
+    share = slice(rank * BATCH // world, (rank + 1) * BATCH // world)
+
+    def pair(draw):
+        return tuple(draw()[share] for _ in range(2))
+
+    return Batch(
+        list(range(BATCH))[share],
+        pair(lambda: torch.randint(0, 256, (BATCH, 3, 64, 64), generator=rng, dtype=torch.uint8)),
+        pair(lambda: torch.rand(BATCH, generator=rng) < 0.5),
+        pair(lambda: torch.zeros(BATCH, 12)),
+        pair(lambda: torch.rand(BATCH, GRID, GRID, generator=rng) < 0.5),
+        pair(lambda: torch.tensor([[0.0, 0.0, 60.0, 60.0]]) + torch.rand(BATCH, 4, generator=rng) * 10),
+    )
+
+
+def main(name, out):
+    torch.set_num_threads(1)
+    distributed.start(torch.device("cpu"))
+    torch.manual_seed(0)
+    settings = config(name)
+    trainer = Trainer(settings, StudentTeacher(settings.model), torch.device("cpu"), seed=0)
+    batch = fixed_batch(distributed.rank(), distributed.world())
+    outcome = trainer.step(batch, 0, 1, 1)
+    losses = torch.stack(list(outcome.losses.values()))
+    if distributed.world() > 1:
+        dist.all_reduce(losses)
+    if distributed.rank() == 0:
+        resnet = trainer.model.student.resnet
+        queues = [value for key, value in trainer.model.state_dict().items() if key.endswith("queue.keys")]
+        result = {
+            "losses": (losses / distributed.world()).tolist(),
+            "gradients": [float(p.grad.norm()) for p in trainer.model.parameters() if p.grad is not None],
+            "running_mean": resnet.layer4[0].bn2.running_mean[:20].tolist(),
+            "queue": queues[0][:BATCH].flatten().tolist() if queues else None,
+        }
+        (Path(out) / "result.json").write_text(json.dumps(result))
+    if distributed.world() > 1:
+        dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
