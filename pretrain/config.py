@@ -191,7 +191,7 @@ class Optim(Strict):
 class Train(Strict):
     """Length, batch and arithmetic."""
 
-    epochs: int = Field(800, ge=0)
+    epochs: PositiveInt = 800
     batch: PositiveInt = 512
     accumulate: PositiveInt = 1
     precision: Literal["fp32", "bf16", "fp16"] = "fp16"
@@ -213,6 +213,8 @@ class PretrainConfig(Strict):
     title: str = not_identity("")
     version: PositiveInt = 1
     data: Literal["coco", "coco+"] = "coco"
+    initial: bool = False
+    """Hand over the backbone as it is initialised, without training: the floor every row is measured from."""
     views: Views
     model: Model
     optim: Optim = Optim()
@@ -233,6 +235,6 @@ class PretrainConfig(Strict):
             micro = batch // self.train.accumulate
             if isinstance(branch, PixelContrast) and micro > branch.group and micro % branch.group:
                 raise ValueError(f"model.branches.{name}.group {branch.group} does not divide the batch of {micro}")
-        if self.train.epochs and not self.model.branches:
-            raise ValueError("model.branches is empty: nothing to train; use train.epochs: 0 for no pre-training")
+        if self.initial == bool(self.model.branches):
+            raise ValueError("model.branches must name a loss, or `initial: true` say that nothing is trained")
         return self

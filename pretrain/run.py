@@ -46,7 +46,7 @@ def run(
     torch.manual_seed(derive_seed("init", seed))
     trainer = Trainer(config, StudentTeacher(config.model), device, seed)
     metrics: dict[str, float] = {}
-    if config.train.epochs:
+    if not config.initial:
         check(folders)
         listed = [image for folder in folders for image in images(folder)]
         if len(listed) < config.train.batch:
@@ -71,7 +71,7 @@ def choose_device(config: PretrainConfig) -> torch.device:
     if wanted == "cuda" and not torch.cuda.is_available():
         raise ConfigError("train.device", "`cuda` is not available", "Use train.device=auto or mend the driver.")
     device = torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
-    if device.type == "cpu" and config.train.precision == "fp16" and config.train.epochs:
+    if device.type == "cpu" and config.train.precision == "fp16" and not config.initial:
         raise ConfigError("train.precision", "fp16 needs a GPU", "Set train.precision to fp32 or bf16.")
     return device
 

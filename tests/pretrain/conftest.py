@@ -35,8 +35,6 @@ def tiny():
                 small["queue"] = 32
             branches[key] = small
         settings = merge(TINY, {"model": {"branches": branches, "norm": {"group": 4}}})
-        if name == "random-init":
-            settings["train"] = TINY["train"] | {"epochs": 0}
         return recipes.resolve(name, merge(settings, overrides or {}))
 
     return resolve

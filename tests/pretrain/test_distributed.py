@@ -48,6 +48,7 @@ def test_two_processes_equal_one_with_the_whole_batch(recipe, tmp_path):
     one, two = results
     assert two["losses"] == pytest.approx(one["losses"], rel=2e-4)
     assert two["gradients"] == pytest.approx(one["gradients"], rel=2e-3, abs=1e-5)
-    assert two["running_mean"] == pytest.approx(one["running_mean"], rel=1e-4, abs=1e-6)
+    if recipe != "densecl":  # under ShuffleBN each process tracks its own groups, as the official code does
+        assert two["running_mean"] == pytest.approx(one["running_mean"], rel=1e-4, abs=1e-6)
     if one["queue"] is not None:
         assert two["queue"] == pytest.approx(one["queue"], rel=1e-3, abs=1e-5)

@@ -40,7 +40,7 @@ def test_densecl_is_one_sided_shuffled_and_without_predictors():
         ({"model": {"branches": {"pixel": {"matcher": {"kind": "coordinate"}}}}}, "reweight needs `matcher.kind"),
         ({"model": {"branches": {"pixel": {"matcher": {"kind": "nearest"}}}}}, "'similarity', 'coordinate'"),
         ({"model": {"branches": {"pixel": {"kind": "pixels"}}}}, "'pixel_contrast'"),
-        ({"model": {"branches": {"image": None, "pixel": None}}}, "branches is empty"),
+        ({"model": {"branches": {"image": None, "pixel": None}}}, "branches must name a loss"),
         ({"views": {"scale": [1.0, 0.1]}}, r"scale must be \(low, high\)"),
         ({"views": {"first": {"blur_kernel": 4}}}, "blur_kernel must be odd"),
         ({"train": {"precision": "fp8"}}, "'fp32', 'bf16' or 'fp16'"),
@@ -60,3 +60,17 @@ def test_what_cannot_change_a_result_is_not_part_of_the_identity():
     changed = {"train": {"workers": 9, "device": "cuda", "log_every": 7, "checkpoint_minutes": 1}, "title": "other"}
     assert identity(recipes.resolve("byol", changed)) == identity(recipes.resolve("byol", {}))
     assert identity(recipes.resolve("byol", {"train": {"threads": 2}})) != identity(recipes.resolve("byol", {}))
+
+
+def test_a_star_is_laid_over_every_branch_that_has_the_field():
+    overrides = {
+        "train": {"batch": 32},
+        "model": {"branches": {"*": {"queue": 64, "predictor": {"hidden": 8}}, "pixel": {"queue": 96}}},
+    }
+    overrides["model"]["norm"] = {"group": 8}
+    branches = recipes.resolve("pixcon-sr", overrides).model.branches
+    assert (branches["image"].queue, branches["pixel"].queue) == (64, 96)
+    assert branches["pixel"].predictor.hidden == 8
+    assert recipes.resolve("densecl", overrides).model.branches["pixel"].predictor is None
+    byol = recipes.resolve("byol", {"model": {"branches": {"*": {"queue": 64, "weight": 2.0}}}})
+    assert byol.model.branches["image"].weight == 2.0
