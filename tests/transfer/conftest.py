@@ -1,0 +1,99 @@
+"""A PASCAL VOC of sixteen small images, and a protocol small enough to run on it in seconds."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from transfer.tasks import resolve
+from transfer.voc import CLASSES
+
+TINY = {
+    "sets": {"train": ["VOC2007/trainval"], "test": "VOC2007/test"},
+    "model": {
+        "backbone": "resnet10_w32",
+        "proposals": {
+            "anchor_sizes": [16, 32],
+            "pre_nms_train": 60,
+            "post_nms_train": 20,
+            "pre_nms_test": 60,
+            "post_nms_test": 10,
+        },
+        "pool_size": 2,
+        "rois_per_image": 8,
+    },
+    "input": {"train_short": [48, 56], "train_max": 96, "test_short": 48, "test_max": 96},
+    "schedule": {
+        "iterations": 6,
+        "batch": 2,
+        "base_lr": 0.01,
+        "steps": [5],
+        "warmup_iterations": 2,
+        "precise_bn_iterations": 2,
+    },
+    "test": {"score_threshold": 0.0, "detections_per_image": 10},
+    "threads": 1,
+    "workers": 0,
+    "checkpoint_every": 2,
+}
+
+OBJECT = (
+    "<object><name>{}</name><difficult>{}</difficult><bndbox>"
+    "<xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax></bndbox></object>"
+)
+
+
+def annotation(width, height, objects):
+    body = "".join(OBJECT.format(name, int(difficult), *box) for name, box, difficult in objects)
+    return f"<annotation><size><width>{width}</width><height>{height}</height></size>{body}</annotation>"
+
+
+def write_voc(folder: Path, splits: dict[str, int]) -> Path:
+    draw = np.random.Generator(np.random.Philox(7))
+    for part in ("ImageSets/Main", "JPEGImages", "Annotations"):
+        (folder / part).mkdir(parents=True)
+    number = 0
+    for split, images in splits.items():
+        names = []
+        for _ in range(images):
+            number += 1
+            names.append(f"{number:06d}")
+            width, height = (64, 48) if number % 4 else (48, 64)
+            pixels = draw.integers(0, 255, (height, width, 3), dtype=np.uint8)
+            objects = []
+            for _ in range(int(draw.integers(1, 4))):
+                x, y = int(draw.integers(1, width - 20)), int(draw.integers(1, height - 20))
+                w, h = (int(side) for side in draw.integers(12, 20, 2))
+                label = int(draw.integers(0, 3))
+                pixels[y : y + h, x : x + w] = 80 * label + 20
+                objects.append((CLASSES[label], (x, y, x + w, y + h), draw.random() < 0.1))
+            Image.fromarray(pixels).save(folder / "JPEGImages" / f"{names[-1]}.jpg", quality=95)
+            (folder / "Annotations" / f"{names[-1]}.xml").write_text(annotation(width, height, objects))
+        (folder / "ImageSets/Main" / f"{split}.txt").write_text("\n".join(names) + "\n")
+    return folder
+
+
+@pytest.fixture
+def tiny():
+    return resolve("voc_detection", TINY)
+
+
+@pytest.fixture
+def voc_root(tmp_path):
+    write_voc(tmp_path / "data" / "VOC2007", {"trainval": 11, "test": 5})
+    return tmp_path / "data"
+
+
+@pytest.fixture(scope="session")
+def backbone(tmp_path_factory):
+    """A randomly initialised resnet10_w32, as pre-training would hand it over."""
+    import torch
+    from safetensors.torch import save_file
+
+    from ground.backbones import build
+
+    torch.manual_seed(3)
+    path = tmp_path_factory.mktemp("weights") / "backbone.safetensors"
+    save_file(dict(build("resnet10_w32").state_dict()), path)
+    return path

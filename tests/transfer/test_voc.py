@@ -1,0 +1,119 @@
+import shutil
+
+import pytest
+
+from ground.errors import DataError
+from transfer import data, voc
+
+
+def annotation_of(root, name):
+    return root / "VOC2007" / "Annotations" / f"{name}.xml"
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_both_places_of_the_layout_are_the_same_data(tiny, voc_root, tmp_path):
+    plain = data.fingerprint(tiny, voc_root)
+    data.check(tiny, voc_root)
+    shutil.move(voc_root / "VOC2007", tmp_path / "other" / "VOCdevkit" / "VOC2007")
+    data.check(tiny, tmp_path / "other")
+    assert data.fingerprint(tiny, tmp_path / "other") == plain
+
+
+@pytest.mark.parametrize("file", ["Annotations/000003.xml", "JPEGImages/000003.jpg", "ImageSets/Main/test.txt"])
+def test_the_fingerprint_sees_every_file(tiny, voc_root, file):
+    before = data.fingerprint(tiny, voc_root)
+    with open(voc_root / "VOC2007" / file, "a") as handle:
+        handle.write("\n")
+    assert data.fingerprint(tiny, voc_root) != before
+
+
+def test_boxes_are_read_as_written(voc_root):
+    path = annotation_of(voc_root, "000001")
+    path.write_text(
+        "<annotation><size><width>64</width><height>48</height></size><object><name>dog</name>"
+        "<part><name>head</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax><ymax>2</ymax></bndbox></part>"
+        "<bndbox><xmin>1</xmin><ymin>2.5</ymin><xmax>64</xmax><ymax>48</ymax></bndbox>"
+        "<difficult>1</difficult></object></annotation>"
+    )
+    labelled = voc.load(voc.listed(voc_root, "VOC2007/trainval"))[0]
+    assert (labelled.name, labelled.width, labelled.height) == ("000001", 64, 48)
+    assert labelled.boxes == ((1, 2.5, 64, 48),)
+    assert [voc.CLASSES[label] for label in labelled.labels] == ["dog"]
+    assert labelled.difficult == (True,)
+
+
+def remove(file):
+    return lambda root: (root / "VOC2007" / file).unlink()
+
+
+def write(file, text):
+    return lambda root: (root / "VOC2007" / file).write_text(text)
+
+
+def empty(root):
+    shutil.rmtree(root)
+    root.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (shutil.rmtree, r"data: no such folder"),
+        (empty, r"data: empty folder"),
+        (lambda root: shutil.move(root / "VOC2007", root / "2007"), r"VOC2007: no such folder.*VOCdevkit"),
+        (remove("ImageSets/Main/test.txt"), r"test.txt: no such file"),
+        (write("ImageSets/Main/test.txt", "\n"), r"test.txt: lists no image"),
+        (write("ImageSets/Main/test.txt", "000001\n000001\n"), r"lists `000001` twice"),
+        (lambda root: shutil.rmtree(root / "VOC2007" / "JPEGImages"), r"JPEGImages: no such folder"),
+        (remove("JPEGImages/000002.jpg"), r"000002.jpg: image missing \(1 of the 11 in trainval.txt\)"),
+        (remove("Annotations/000014.xml"), r"000014.xml: annotation missing \(1 of the 5 in test.txt\)"),
+    ],
+)
+def test_the_check_names_what_is_missing(tiny, voc_root, break_it, message):
+    break_it(voc_root)
+    with pytest.raises(DataError, match=message) as caught:
+        data.check(tiny, voc_root)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("<annotation><size>", r"000001.xml: not valid XML"),
+        ("<annotation/>", r"<size/width> is missing, not a number"),
+        (("cat", 5, 5, 20, 20), r"unknown class `kitten`. Use one of: aeroplane, .*tvmonitor"),
+        (("dog", 5, 5, 5, 20), r"box \(5, 5, 5, 20\) of `dog` is empty"),
+        (("dog", 5, 20, 9, 7), r"is empty"),
+        (("dog", -3, 5, 20, 20), r"leaves its 64x48 image"),
+        (("dog", 5, 5, 66, 20), r"leaves its 64x48 image"),
+        (("dog", 5, 5, 20, "nan"), r"<bndbox/ymax> is nan, not a number"),
+    ],
+)
+def test_a_broken_annotation_is_named(voc_root, text, message):
+    path = annotation_of(voc_root, "000001")
+    if isinstance(text, tuple):
+        name, *box = text
+        sides = "".join(f"<{s}>{v}</{s}>" for s, v in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True))
+        text = (
+            "<annotation><size><width>64</width><height>48</height></size><object>"
+            f"<name>{name.replace('cat', 'kitten')}</name><bndbox>{sides}</bndbox></object></annotation>"
+        )
+    path.write_text(text)
+    with pytest.raises(DataError, match=message) as caught:
+        voc.load(voc.listed(voc_root, "VOC2007/trainval"))
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_corners_one_pixel_outside_pass(voc_root):
+    path = annotation_of(voc_root, "000001")
+    path.write_text(
+        "<annotation><size><width>64</width><height>48</height></size><object><name>dog</name><bndbox>"
+        "<xmin>0</xmin><ymin>0</ymin><xmax>65</xmax><ymax>49</ymax></bndbox></object></annotation>"
+    )
+    assert voc.load(voc.listed(voc_root, "VOC2007/trainval"))[0].boxes == ((0, 0, 65, 49),)

@@ -1,0 +1,1 @@
+"""Detection: torchvision's parts put together as the paper's detector, and an adapter to detectron2."""

@@ -1,0 +1,81 @@
+"""From a pre-trained backbone to detections: build, train, test."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ground.errors import ConfigError
+from ground.progress import Report
+from ground.seeding import derive_seed
+from transfer.config import TaskConfig
+from transfer.detection.detector import Detector
+from transfer.detection.samples import resized
+from transfer.detection.training import Trainer
+from transfer.evaluators.voc import Detections
+from transfer.voc import CLASSES, Labelled
+
+
+def fine_tune(
+    config: TaskConfig,
+    *,
+    tool: str,
+    seed: int,
+    weights: Path,
+    train: list[Labelled],
+    test: list[Labelled],
+    out: Path,
+    report: Report,
+) -> Detections:
+    """Train on ``train`` from pre-trained ``weights``, or go on from ``out/checkpoint.pt``; detect in ``test``.
+
+    Raises:
+        UserError: weights that do not fit, a broken image, a loss that is not finite, a full disk, no such device.
+    """
+    device = choose_device(config)
+    torch.set_num_threads(config.threads)
+    torch.use_deterministic_algorithms(device.type == "cpu")
+    # A debugging aid of deterministic mode that costs 5 % here.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.manual_seed(derive_seed(config.name, "init", seed))
+    model: Detector = importlib.import_module(f"transfer.detection.{tool}").build(config, weights, len(CLASSES))
+    trained = config.schedule.iterations + config.schedule.precise_bn_iterations
+    total = trained + len(test)
+    Trainer(config, model.to(device), seed, device, out, report, total).fit(train)
+    return detect(config, model, device, test, lambda image: report(trained + image, total))
+
+
+def choose_device(config: TaskConfig) -> torch.device:
+    """The device asked for; ``auto`` is CUDA where there is one.
+
+    Raises:
+        ConfigError: CUDA is asked for and there is none.
+    """
+    present = torch.cuda.is_available()
+    if config.device == "cuda" and not present:
+        raise ConfigError("field `device`", "`cuda` is asked for and this machine has none", "Set `device: auto`.")
+    return torch.device("cuda" if present and config.device != "cpu" else "cpu")
+
+
+@torch.no_grad()
+def detect(
+    config: TaskConfig, model: Detector, device: torch.device, test: list[Labelled], tested: Callable[[int], None]
+) -> Detections:
+    """The detections in ``test``, one image at a time, in pixels of the photographs; ``tested`` hears the count."""
+    model.eval()
+    places, labels, scores, boxes = [], [], [], []
+    for place, labelled in enumerate(test):
+        image = resized(labelled, config.input.test_short, config.input.test_max)
+        found = {name: part.cpu() for name, part in model.detect([image.to(device)])[0].items()}
+        scale = torch.tensor([labelled.width / image.shape[2], labelled.height / image.shape[1]] * 2)
+        limits = torch.tensor([labelled.width, labelled.height] * 2, dtype=torch.float32)
+        places.append(np.full(len(found["labels"]), place))
+        labels.append((found["labels"] - 1).numpy())
+        scores.append(found["scores"].numpy())
+        boxes.append((found["boxes"] * scale).minimum(limits).numpy())
+        tested(place + 1)
+    return Detections(*(np.concatenate(parts) for parts in (places, labels, scores, boxes)))

@@ -1,0 +1,127 @@
+"""Training and test images of a detector, and the order in which training meets them.
+
+Everything is a function of (task, seed, epoch, index): no worker and no counter draws anything, so that a run
+that goes on from a checkpoint meets what it would have met.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import count, islice
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from ground.errors import DataError
+from ground.seeding import generator
+from transfer.config import TaskConfig
+from transfer.voc import Labelled
+
+Place = tuple[int, int]
+"""(epoch, index of the image)."""
+
+
+class Sample(NamedTuple):
+    """One training image as the network takes it."""
+
+    name: str
+    image: Tensor
+    """(3, H, W) uint8 RGB."""
+    boxes: Tensor
+    """(n, 4) float32: x0, y0, x1, y1 in pixels of ``image``."""
+    labels: Tensor
+    """(n,) int64 from 1; 0 is the background."""
+
+
+class TrainingSet(Dataset[Sample | DataError]):
+    """Images resized and flipped by (epoch, index). A fault is returned, not raised: workers would garble it."""
+
+    def __init__(self, images: Sequence[Labelled], config: TaskConfig, seed: int) -> None:
+        self.images, self.config, self.seed = images, config, seed
+
+    def __getitem__(self, place: Place) -> Sample | DataError:
+        """The sample of (epoch, index), or what is wrong with its file."""
+        epoch, index = place
+        labelled = self.images[index]
+        draw = generator(self.config.name, "augment", self.seed, epoch, index)
+        short = int(draw.choice(self.config.input.train_short))
+        flip = bool(draw.random() < 0.5)
+        try:
+            image = resized(labelled, short, self.config.input.train_max)
+        except DataError as error:
+            return error
+        boxes = zero_based(labelled, (image.shape[1] / labelled.height, image.shape[2] / labelled.width))
+        if flip:
+            image = image.flip(2)
+            boxes = torch.stack(
+                [image.shape[2] - boxes[:, 2], boxes[:, 1], image.shape[2] - boxes[:, 0], boxes[:, 3]], 1
+            )
+        return Sample(labelled.name, image, boxes, torch.tensor(labelled.labels) + 1)
+
+
+def zero_based(labelled: Labelled, scale: tuple[float, float]) -> Tensor:
+    """Boxes (n, 4) as continuous corners in an image scaled by (vertical, horizontal), clipped to it.
+
+    VOC's 1-based inclusive (1, 1, width, height) is (0, 0, width, height), as in detectron2's ``load_voc_instances``.
+    """
+    boxes = torch.tensor(labelled.boxes).reshape(-1, 4) - torch.tensor([1.0, 1.0, 0.0, 0.0])
+    limits = torch.tensor([labelled.width, labelled.height] * 2)
+    return boxes.clamp(min=0).minimum(limits) * torch.tensor([scale[1], scale[0]] * 2)
+
+
+def resized(labelled: Labelled, short: int, longest: int) -> Tensor:
+    """The photograph (3, H, W) uint8 with its shorter side ``short``, unless the longer would exceed ``longest``.
+
+    Raises:
+        DataError: the file cannot be decoded or its size is not what its annotation says.
+    """
+    try:
+        with Image.open(labelled.image) as file:
+            image = file.convert("RGB")
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(labelled.image, f"cannot be decoded ({error})", "Unpack the data set again.") from None
+    if image.size != (labelled.width, labelled.height):
+        written = f"{labelled.width}x{labelled.height}"
+        problem = f"is {image.width}x{image.height} where its annotation says {written}"
+        raise DataError(labelled.image, problem, "Unpack the data set again.")
+    scale = min(short / min(image.size), longest / max(image.size))
+    size = (int(image.width * scale + 0.5), int(image.height * scale + 0.5))
+    return torch.from_numpy(np.array(image.resize(size, Image.Resampling.BILINEAR))).permute(2, 0, 1).contiguous()
+
+
+def order(images: Sequence[Labelled], config: TaskConfig, seed: int) -> Iterator[list[Place]]:
+    """Batches of places without end: epoch after epoch in a fresh shuffle, wide and tall images apart.
+
+    Keeping shapes apart saves padding, as detectron2's ``AspectRatioGroupedDataset`` does.
+    """
+    waiting: dict[bool, list[Place]] = {True: [], False: []}
+    for epoch in count():
+        for index in generator(config.name, "order", seed, epoch).permutation(len(images)).tolist():
+            group = waiting[images[index].width > images[index].height]
+            group.append((epoch, index))
+            if len(group) == config.schedule.batch:
+                yield list(group)
+                group.clear()
+
+
+def batches(images: Sequence[Labelled], config: TaskConfig, seed: int, start: int) -> Iterator[list[Sample]]:
+    """Training batches from iteration ``start`` on, without end.
+
+    Raises:
+        DataError: a file met on the way cannot be decoded.
+    """
+    loader: DataLoader[Sample | DataError] = DataLoader(
+        TrainingSet(images, config, seed),
+        batch_sampler=islice(order(images, config, seed), start, None),
+        num_workers=config.workers,
+        collate_fn=list,
+    )
+    for batch in loader:
+        for sample in batch:
+            if isinstance(sample, DataError):
+                raise sample
+        yield batch

@@ -1,0 +1,127 @@
+"""The training loop: SGD on batches that are a function of (seed, iteration), checkpoints that lose nothing."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+
+from ground.errors import DivergedError
+from ground.files import storage_errors
+from ground.progress import Report
+from ground.seeding import derive_seed
+from transfer.config import Schedule, TaskConfig
+from transfer.detection import checkpoint
+from transfer.detection.detector import Detector
+from transfer.detection.precise_bn import renew
+from transfer.detection.samples import Sample, batches
+from transfer.voc import Labelled
+
+
+def rate(schedule: Schedule, iteration: int) -> float:
+    """The learning rate of one iteration, counted from 0 (detectron2 ``WarmupMultiStepLR``)."""
+    done = min(iteration / schedule.warmup_iterations, 1.0) if schedule.warmup_iterations else 1.0
+    warm = schedule.warmup_factor * (1 - done) + done
+    return schedule.base_lr * warm * schedule.gamma ** bisect_right(schedule.steps, iteration)
+
+
+def optimiser(model: nn.Module, schedule: Schedule) -> torch.optim.SGD:
+    """SGD with one weight decay for batch norms and one for all else, biases included."""
+    norms = {id(p) for m in model.modules() if isinstance(m, nn.BatchNorm2d) for p in m.parameters()}
+    groups = [
+        {"params": [p for p in model.parameters() if id(p) not in norms], "weight_decay": schedule.weight_decay},
+        {"params": [p for p in model.parameters() if id(p) in norms], "weight_decay": schedule.weight_decay_norm},
+    ]
+    return torch.optim.SGD(groups, lr=schedule.base_lr, momentum=schedule.momentum)
+
+
+@dataclass
+class Trainer:
+    """Takes a detector from its pre-trained weights, or from its last checkpoint in ``out``, to the last iteration."""
+
+    config: TaskConfig
+    model: Detector
+    seed: int
+    device: torch.device
+    out: Path
+    report: Report
+    total: int
+    """Of the run's progress, testing included."""
+
+    def fit(self, images: list[Labelled]) -> None:
+        """Train on ``images``, then renew the batch-norm statistics.
+
+        Raises:
+            DivergedError: the loss is not finite.
+            DataError: an image cannot be decoded.
+            StorageError: a checkpoint cannot be written.
+        """
+        schedule = self.config.schedule
+        sgd = optimiser(self.model, schedule)
+        path = self.out / "checkpoint.pt"
+        start = checkpoint.restore(path, self.model, sgd, self.device)
+        stream = batches(images, self.config, self.seed, start)
+        self.model.train()
+        with self._curves(start) as curves:
+            for iteration in range(start, schedule.iterations):
+                numbers = self._step(iteration, next(stream), sgd)
+                for name, value in numbers.items():
+                    curves.add_scalar(f"train/{name}", value, iteration + 1)
+                if (iteration + 1) % self.config.checkpoint_every == 0 or iteration + 1 == schedule.iterations:
+                    checkpoint.save(path, iteration + 1, self.model, sgd)
+                    curves.flush()
+                self.report(iteration + 1, self.total, loss=numbers["loss"], lr=numbers["lr"])
+        numbered = enumerate(islice(stream, schedule.precise_bn_iterations), schedule.iterations)
+        renew(self.model, self._unlearnt, numbered)
+
+    def _step(self, iteration: int, batch: list[Sample], sgd: torch.optim.SGD) -> dict[str, float]:
+        """One step of the optimiser; the loss, its parts and the rate."""
+        lr = rate(self.config.schedule, iteration)
+        for group in sgd.param_groups:
+            group["lr"] = lr
+        losses = self._losses(iteration, batch)
+        loss = torch.stack(list(losses.values())).sum()
+        sgd.zero_grad()
+        loss.backward()
+        sgd.step()
+        return {"loss": loss.item(), **{name: part.item() for name, part in losses.items()}, "lr": lr}
+
+    def _losses(self, iteration: int, batch: list[Sample]) -> dict[str, Tensor]:
+        """The losses of one batch; what they draw (samples of anchors and regions) depends on the iteration alone."""
+        torch.manual_seed(derive_seed(self.config.name, "step", self.seed, iteration))
+        images = [sample.image.to(self.device, non_blocking=True) for sample in batch]
+        targets = [{"boxes": s.boxes.to(self.device), "labels": s.labels.to(self.device)} for s in batch]
+        try:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
+                losses = self.model.losses(images, targets)
+        except FloatingPointError as error:  # detectron2 looks for itself
+            raise _diverged(iteration, batch, str(error)) from error
+        if not all(torch.isfinite(part) for part in losses.values()):
+            raise _diverged(iteration, batch, ", ".join(f"{name} {part.item():.3g}" for name, part in losses.items()))
+        return losses
+
+    def _unlearnt(self, numbered: tuple[int, list[Sample]]) -> None:
+        """A forward pass on one batch of (iteration, samples), for its batch-norm statistics."""
+        iteration, batch = numbered
+        self._losses(iteration, batch)
+        self.report(iteration + 1, self.total)
+
+    @contextmanager
+    def _curves(self, start: int) -> Iterator[SummaryWriter]:
+        """TensorBoard scalars in ``out/curves``; what a killed attempt wrote beyond its checkpoint is hidden."""
+        folder = self.out / "curves"
+        with storage_errors(folder), closing(SummaryWriter(str(folder), purge_step=start + 1)) as curves:
+            yield curves
+
+
+def _diverged(iteration: int, batch: list[Sample], problem: str) -> DivergedError:
+    names = ", ".join(sample.name for sample in batch)
+    remedy = "Lower `schedule.base_lr` or raise `schedule.warmup_iterations`."
+    return DivergedError(f"iteration {iteration + 1}", f"{problem.rstrip('.')} on images {names}", remedy)

@@ -1,0 +1,1 @@
+"""One evaluator a metric, whichever tool made the predictions."""

@@ -1,0 +1,159 @@
+"""The PASCAL VOC layout: where its files lie and what its annotations say. Light: imports no torch.
+
+VOC2007/ImageSets/Main/trainval.txt     one image name a line
+VOC2007/JPEGImages/000005.jpg
+VOC2007/Annotations/000005.xml          1-based, inclusive boxes
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from pathlib import Path
+
+from ground.errors import DataError
+
+CLASSES = (
+    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
+    "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
+)  # fmt: skip
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """One image and its objects. Boxes are (xmin, ymin, xmax, ymax) as written: 1-based, inclusive pixels."""
+
+    name: str
+    image: Path
+    width: int
+    height: int
+    labels: tuple[int, ...]
+    boxes: tuple[Box, ...]
+    difficult: tuple[bool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One list of images, ``VOC2007/trainval``: its folder, its file and the names in it."""
+
+    folder: Path
+    file: Path
+    names: tuple[str, ...]
+
+    def image(self, name: str) -> Path:
+        """The photograph of a name."""
+        return self.folder / "JPEGImages" / f"{name}.jpg"
+
+    def annotation(self, name: str) -> Path:
+        """The XML file of a name."""
+        return self.folder / "Annotations" / f"{name}.xml"
+
+
+def listed(root: Path, set_name: str) -> Listed:
+    """The list ``set_name`` (``VOC2007/trainval``) below ``root`` or ``root/VOCdevkit``, where the archives put it.
+
+    Raises:
+        DataError: the folder or the list is missing or empty, or the list names an image twice.
+    """
+    year, split = set_name.split("/")
+    places = [root / year, root / "VOCdevkit" / year]
+    folder = next((place for place in places if place.is_dir()), None)
+    if folder is None:
+        raise DataError(
+            places[0], "no such folder", f"Unpack {year} there or in {places[1]}, or set another data root."
+        )
+    file = folder / "ImageSets" / "Main" / f"{split}.txt"
+    try:
+        lines = file.read_text(encoding="utf-8").split("\n")
+    except FileNotFoundError:
+        raise DataError(file, "no such file", f"Unpack {year} again, or name a list it has.") from None
+    names = tuple(line.strip() for line in lines if line.strip())
+    if not names:
+        raise DataError(file, "lists no image", "Write one image name a line.")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(file, f"lists `{twice}` twice", "Keep one of the lines.")
+    return Listed(folder, file, names)
+
+
+def check(images: Listed) -> None:
+    """Every name has its photograph and its XML. Reads two directories, no file: cheap before every job.
+
+    Raises:
+        DataError: a directory or a file is missing.
+    """
+    for path_of, sort in ((images.image, "image"), (images.annotation, "annotation")):
+        directory = path_of("").parent
+        if not directory.is_dir():
+            raise DataError(directory, "no such folder", "Unpack the data set again.")
+        present = set(os.listdir(directory))
+        missing = [name for name in images.names if path_of(name).name not in present]
+        if missing:
+            problem = f"{sort} missing ({len(missing)} of the {len(images.names)} in {images.file.name})"
+            raise DataError(path_of(missing[0]), problem, "Unpack the data set again, or take its name off the list.")
+
+
+def load(images: Listed) -> list[Labelled]:
+    """The labels of every listed image, in the list's order.
+
+    Raises:
+        DataError: the first annotation at fault.
+    """
+    return [read(name, images.image(name), images.annotation(name)) for name in images.names]
+
+
+def read(name: str, image: Path, annotation: Path) -> Labelled:
+    """One XML file, checked.
+
+    Raises:
+        DataError: broken XML, a field missing or not a number, an unknown class, a box that is empty or
+            leaves the image.
+    """
+    try:
+        tree = ET.parse(annotation).getroot()
+    except ET.ParseError as error:
+        raise DataError(annotation, f"not valid XML ({error})", "Unpack it again.") from None
+    except FileNotFoundError:
+        raise DataError(annotation, "no such file", "Unpack the data set again.") from None
+    width, height = (int(_number(annotation, tree, f"size/{side}")) for side in ("width", "height"))
+    objects = tree.findall("object")
+    labels = tuple(_label(annotation, item) for item in objects)
+    boxes = tuple(_box(annotation, item, width, height) for item in objects)
+    difficult = tuple((item.findtext("difficult") or "0").strip() != "0" for item in objects)
+    return Labelled(name, image, width, height, labels, boxes, difficult)
+
+
+def _label(annotation: Path, item: ET.Element) -> int:
+    name = (item.findtext("name") or "").strip()
+    if name not in CLASSES:
+        raise DataError(annotation, f"unknown class `{name}`", f"Use one of: {', '.join(CLASSES)}.")
+    return CLASSES.index(name)
+
+
+def _box(annotation: Path, item: ET.Element, width: int, height: int) -> Box:
+    """One object's box. A corner may lie one pixel outside: 0-based corners occur, and loaders clip them."""
+    sides = (_number(annotation, item, f"bndbox/{side}") for side in ("xmin", "ymin", "xmax", "ymax"))
+    left, top, right, bottom = sides
+    written = f"box ({left:g}, {top:g}, {right:g}, {bottom:g}) of `{item.findtext('name')}`"
+    if right <= left or bottom <= top:
+        raise DataError(
+            annotation, f"{written} is empty", "Correct it (xmin < xmax, ymin < ymax) or remove the object."
+        )
+    if left < 0 or top < 0 or right > width + 1 or bottom > height + 1:
+        raise DataError(annotation, f"{written} leaves its {width}x{height} image", "Correct the box or the size.")
+    return left, top, right, bottom
+
+
+def _number(annotation: Path, element: ET.Element, path: str) -> float:
+    text = element.findtext(path) or "missing"
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise DataError(annotation, f"<{path}> is {text.strip()}, not a number", "Unpack it again or correct it.")
+    return value
