@@ -1,0 +1,83 @@
+# Everything a user does with this repository. `make help` lists it.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+PROFILE ?= smoke
+CLUSTER ?= local
+STORE ?= runs
+RERUN ?= missing
+DATA ?=
+IMAGES ?=
+WORKERS ?=
+SET ?=
+TABLE ?= 1
+PYTHON ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+HARNESS := $(BIN)/harness
+SELECT = --profile $(PROFILE) --store $(STORE) $(if $(DATA),--data $(DATA)) \
+	$(if $(IMAGES),--pretrain-images $(IMAGES)) $(foreach each,$(SET),--set $(each))
+RUN = $(SELECT) --cluster $(CLUSTER) $(if $(WORKERS),--workers $(WORKERS))
+
+.PHONY: help table table1 plan status test lint format clean-venv clean-out clean-data clean-runs
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  variables: PROFILE=smoke|mini|paper DATA=/datasets IMAGES='DIR DIR' STORE=runs WORKERS=2 CLUSTER=local"
+	@echo "             RERUN=missing|retry|force|never SET='voc_detection.schedule.iterations=50 …' PYTHON=python3.12"
+
+table1: TABLE = 1
+table1: table ## run what Table 1 lacks and print it (text, CSV and LaTeX go to out/)
+
+table: $(VENV)/.installed ## the same for TABLE=<number>
+	@$(HARNESS) run $(TABLE) $(RUN) --rerun $(RERUN); status=$$?; [ $$status -le 1 ] || exit $$status; \
+	$(HARNESS) table $(TABLE) $(SELECT) $(foreach suffix,txt csv tex,--out out/table$(TABLE).$(suffix)) || exit; \
+	cat out/table$(TABLE).txt; exit $$status
+
+plan: $(VENV)/.installed ## what would run for TABLE, and how long it would take
+	@$(HARNESS) plan $(TABLE) $(RUN)
+
+status: $(VENV)/.installed ## method × run of TABLE, drawn again while something runs
+	@$(HARNESS) status $(TABLE) $(SELECT) --watch
+
+test: $(VENV)/.installed-dev ## run the tests
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-dev ## check style and types
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+format: $(VENV)/.installed-dev ## format the code
+	@$(BIN)/ruff format .
+
+clean-out: ## remove printed tables (out/)
+	rm -rf out
+
+clean-data: ## remove generated scenes (data/)
+	rm -rf data
+
+clean-runs: ## remove the run store: every result (STORE)
+	rm -rf $(STORE)
+
+clean-venv: ## remove .venv
+	rm -rf $(VENV)
+
+# A Python that works and has venv: the one named, else 3.12 or 3.11 by name, else python3 if it is one of them.
+$(VENV)/bin/python:
+	@for python in $(or $(PYTHON),python3.12 python3.11 python3); do \
+	  $$python -c 'import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null || continue; \
+	  echo "setting up $(VENV) with $$($$python --version)"; \
+	  exec $$python -m venv $(VENV); \
+	done; \
+	echo "make: no Python 3.11 or 3.12 with venv found. Install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 2
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing the packages; this happens once and takes some minutes"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing the packages; this happens once and takes some minutes"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@ $(VENV)/.installed

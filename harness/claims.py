@@ -1,0 +1,171 @@
+"""Who runs a job: numbered claims with a heartbeat, on any file system that can create a file exclusively.
+
+``attempts/0003`` is the third attempt; the highest number owns the run. A newcomer takes the next number once the
+owner is dead, and an owner looks whether it still has the highest before it replaces anything.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import threading
+import time
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Self
+
+from ground.files import storage_errors
+
+HEARTBEAT_SECONDS = 10.0
+DEAD_AFTER_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A process, told from every other one that ever had its pid.
+
+    ``machine`` is the boot and the pid namespace: processes of equal ``machine`` can see each other.
+    """
+
+    host: str
+    machine: str
+    pid: int
+    started: str
+
+    @classmethod
+    def here(cls) -> Self:
+        """This process."""
+        return cls(socket.gethostname(), _machine(), os.getpid(), _state_and_start(os.getpid())[1])
+
+    def alive(self, heartbeat: float) -> bool:
+        """Whether the process still is, given its last heartbeat (seconds since 1970).
+
+        One that we can see lives as long as its pid; one elsewhere lives while its heart beats.
+        """
+        if self.machine != _machine() or not self.machine:
+            return time.time() - heartbeat < DEAD_AFTER_SECONDS
+        state, started = _state_and_start(self.pid)
+        return state not in {"", "Z", "X"} and started == self.started
+
+
+@cache
+def _machine() -> str:
+    """Boot id and pid namespace; empty where there is no /proc, so that heartbeats decide."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return ""
+
+
+def _state_and_start(pid: int) -> tuple[str, str]:
+    """State letter and start time (clock ticks since boot) of a process; empty strings if there is none."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return "", ""
+    return fields[0], fields[19]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A claim as others see it. ``owner`` is None while its file is still being written."""
+
+    number: int
+    path: Path
+    owner: Owner | None
+    heartbeat: float
+
+    def alive(self) -> bool:
+        """Whether its process still runs (or, unknown, may yet)."""
+        if self.owner is None:
+            return time.time() - self.heartbeat < DEAD_AFTER_SECONDS
+        return self.owner.alive(self.heartbeat)
+
+
+def latest(directory: Path) -> Attempt | None:
+    """The claim with the highest number, if there is any."""
+    number = _highest(directory)
+    if number == 0:
+        return None
+    path = _path(directory, number)
+    try:
+        heartbeat, text = path.stat().st_mtime, path.read_text()
+    except FileNotFoundError:  # released between the two looks
+        return latest(directory)
+    try:
+        return Attempt(number, path, Owner(**json.loads(text)), heartbeat)
+    except (ValueError, TypeError):
+        return Attempt(number, path, None, heartbeat)
+
+
+def _highest(directory: Path) -> int:
+    try:
+        return max((int(name) for name in os.listdir(directory) if name.isdigit()), default=0)
+    except FileNotFoundError:
+        return 0
+
+
+def _path(directory: Path, number: int) -> Path:
+    return directory / f"{number:04d}"
+
+
+class Claim:
+    """The right to run a job, and the heartbeat that keeps it."""
+
+    def __init__(self, directory: Path, number: int) -> None:
+        self.number = number
+        self._directory, self._path = directory, _path(directory, number)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._thread.start()
+
+    def holds(self) -> bool:
+        """Whether this is still the highest claim."""
+        return _highest(self._directory) == self.number
+
+    def rest(self) -> None:
+        """Stop the heartbeat; the claim stays as the trace of an attempt."""
+        self._stop.set()
+        self._thread.join()
+
+    def release(self) -> None:
+        """Take the claim back, as if it had never been: for a run that turned out to be finished."""
+        self.rest()
+        self._path.unlink(missing_ok=True)
+
+    def _beat(self) -> None:
+        while not self._stop.wait(HEARTBEAT_SECONDS):
+            try:
+                os.utime(self._path)
+            except OSError as error:
+                print(f"heartbeat {self._path}: {error}", file=sys.stderr)
+
+
+def acquire(directory: Path) -> Claim | None:
+    """Claim the next attempt in ``directory``, or None while somebody alive has it.
+
+    Raises:
+        StorageError: the claim cannot be written.
+    """
+    with storage_errors(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+        while True:
+            last = latest(directory)
+            if last is not None and last.alive():
+                return None
+            number = last.number + 1 if last else 1
+            try:
+                descriptor = os.open(_path(directory, number), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+            except FileExistsError:
+                continue
+            try:
+                with os.fdopen(descriptor, "w") as file:
+                    json.dump(asdict(Owner.here()), file)
+            except OSError:  # a full disk: leave no claim that nobody holds
+                _path(directory, number).unlink()
+                raise
+            return Claim(directory, number)

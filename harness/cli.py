@@ -1,0 +1,167 @@
+"""The command line. Imports nothing heavy; every fault of the user's is one line and an exit code of 2."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ground.config import suggest
+from ground.errors import UserError
+
+EPILOG = """\
+examples:
+  harness run 1                          run what Table 1 lacks, on generated scenes, at the scale `smoke`
+  harness plan 1                         what that would run, and how long it would take
+  harness status 1 --watch               method × run, live, from another terminal
+  harness table 1 --format latex         the table, from the runs that are finished
+  harness run 1 --data /datasets --profile paper
+  harness run 1 --only pixcon-sr,random-init --set pretrain.train.epochs=2
+
+exit codes: 0 fine, 1 a job failed, 2 something to mend in what was asked, 130 stopped by Ctrl-C
+"""
+SET_HELP = """\
+change a setting, e.g. pretrain.train.epochs=2 (every recipe), byol.optim.lr=0.1 (one), transfer.threads=1 (every
+task), voc_detection.schedule.iterations=50 (one), scenes.seed=1; part of every key, shown on the table; the more
+specific wins
+"""
+RERUN_HELP = """\
+what to do about runs there are: missing runs what has no record, the interrupted included (default); retry also what
+failed; force everything once more; never nothing
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with one-line errors that name the nearest choice."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print one line and leave with 2."""
+        choice = re.search(r"invalid choice: '?(.*?)'? \(choose from (.*)\)", message)
+        hint = f"see {self.prog} --help"
+        if choice:
+            message = message[: choice.start()] + f"unknown `{choice[1]}`"
+            hint = suggest(choice[1], [each.strip(" '") for each in choice[2].split(",")])
+        self.exit(2, f"harness: error: {message}. {hint}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The console command ``harness``; returns the exit code."""
+    parser = _parser()
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        known = sorted(name for name in options.parser._option_string_actions if name.startswith("--"))
+        wrong = unknown[0].partition("=")[0]
+        parser.exit(2, f"harness: error: unknown argument `{wrong}`. {suggest(wrong, known)}\n")
+    module, _, name = options.handler.partition(":")
+    try:
+        handler: Callable[[argparse.Namespace], int] = getattr(importlib.import_module(module), name)
+        return handler(options)
+    except UserError as error:
+        print(f"harness: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("harness: stopped; run again to go on from here", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="harness",
+        description="Pre-train, fine-tune repeatedly, and print the tables beside the published values.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    settings, selection = _settings(), _selection()
+    run = _command(commands, "run", "harness.commands:run", "run what tables lack", settings, selection)
+    run.add_argument("--rerun", choices=("missing", "retry", "force", "never"), default="missing", help=RERUN_HELP)
+    _concurrency(run)
+    plan = _command(commands, "plan", "harness.commands:show_plan", "what would run; runs nothing", settings, selection)
+    _concurrency(plan)
+    status = _command(commands, "status", "harness.commands:show_status", "method × run", settings, selection)
+    status.add_argument("--watch", action="store_true", help="draw again every 2 s while a harness is at work")
+    table = _command(commands, "table", "harness.tabulate:show_table", "print a table", settings, selection)
+    formats = ("text", "markdown", "csv", "csv-long", "latex")
+    table.add_argument("--format", choices=formats, help="default: by the suffix of --out; text if printed")
+    table.add_argument(
+        "--out", type=Path, action="append", default=[], metavar="FILE", help="write there; may be given several times"
+    )
+    _data_commands(commands, settings)
+    _command(commands, "recipes", "harness.listing:show_recipes", "list the ways to pre-train", settings)
+    show = _command(commands, "show", "harness.listing:show", "resolved settings as YAML", settings)
+    show.add_argument("what", choices=("recipe", "task", "profile"))
+    show.add_argument("name", metavar="NAME")
+    return parser
+
+
+def _command(commands: Any, name: str, handler: str, words: str, *parents: Parser) -> Parser:
+    parser: Parser = commands.add_parser(
+        name, help=words, description=f"{words[0].upper()}{words[1:]}.", parents=parents, allow_abbrev=False
+    )
+    parser.set_defaults(handler=handler, parser=parser)
+    return parser
+
+
+def _settings() -> Parser:
+    """Options that every command about settings has."""
+    parser = Parser(add_help=False)
+    parser.add_argument(
+        "--profile", default="smoke", metavar="NAME", help="scale: smoke (default), mini, paper, or a YAML file's path"
+    )
+    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="PATH=VALUE", help=SET_HELP)
+    return parser
+
+
+def _selection() -> Parser:
+    """Options that every command about tables has."""
+    parser = Parser(add_help=False)
+    parser.add_argument("tables", nargs="*", default=["1"], metavar="TABLE", help="e.g. 1 or table1 (default: 1)")
+    parser.add_argument(
+        "--data", metavar="ROOT", help="folder of the data sets (default: the profile's generated scenes)"
+    )
+    parser.add_argument(
+        "--pretrain-images", nargs="+", default=[], metavar="DIR", help="pre-train on the images below these folders"
+    )
+    parser.add_argument("--store", default="runs", metavar="DIR", help="run store (default: runs)")
+    parser.add_argument(
+        "--only", "--recipes", dest="recipes", default="", metavar="RECIPE,…", help="only these recipes"
+    )
+    parser.add_argument("--tasks", default="", metavar="TASK,…", help="only these tasks")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the pre-trainings (default: 0)")
+    return parser
+
+
+def _concurrency(parser: Parser) -> None:
+    parser.add_argument(
+        "--workers", type=_positive, metavar="N", help="jobs at once (default: one a GPU, else what the cores hold)"
+    )
+    parser.add_argument("--cluster", default="local", metavar="NAME", help="where jobs run (default: local)")
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"`{text}` is no positive number")
+    return int(text)
+
+
+def _data_commands(commands: Any, settings: Parser) -> None:
+    data = commands.add_parser("data", help="generate scenes, check data sets", allow_abbrev=False)
+    below = data.add_subparsers(metavar="COMMAND", required=True)
+    scenes = _command(below, "scenes", "harness.listing:make_scenes", "generate a profile's scenes", settings)
+    scenes.add_argument("out", metavar="OUT", help="folder to write")
+    check = _command(below, "check", "harness.listing:check_data", "what of the data below a root is usable", settings)
+    check.add_argument("root", metavar="ROOT", help="folder of the data sets")
+    check.add_argument("--full", action="store_true", help="decode every image below ROOT, too")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

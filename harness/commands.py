@@ -1,0 +1,162 @@
+"""What run, plan and status do. Each takes parsed options and returns an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from argparse import Namespace
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness import plan as planning
+from harness import profiles, status
+from harness.estimate import Estimates, duration, wall_clock
+from harness.jobs import Job
+from harness.plan import Plan, Request
+from harness.store import Look, Store
+from slurm.executor import Executor, check_cluster, visible_gpus
+
+if TYPE_CHECKING:
+    from harness.reconcile import Result
+
+WATCH_SECONDS = 2.0
+
+
+def request(options: Namespace) -> Request:
+    """The options that decide a plan."""
+    return Request(
+        tables=tuple(options.tables),
+        profile=options.profile,
+        overrides=tuple(options.overrides),
+        data=options.data,
+        pretrain_images=tuple(options.pretrain_images),
+        seed=options.seed,
+        recipes=_names(options.recipes),
+        tasks=_names(options.tasks),
+        store=Path(options.store),
+    )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def run(options: Namespace) -> int:
+    """Generate the data if need be, then run whatever the tables still lack."""
+    from harness import datasets, display, policy
+    from harness.reconcile import Reconciler
+
+    check_cluster(options.cluster)
+    began, wanted = time.monotonic(), request(options)
+    profile = profiles.load(wanted.profile, wanted.overrides)
+    source = datasets.choose(profile, wanted.data, wanted.pretrain_images)
+    if not source.complete() and options.rerun != "never":
+        with display.reporter(f"generate {source.root}") as report:
+            source.generate(report)
+    plan, store = planning.build(wanted), Store(wanted.store)
+    policy.apply(store, plan.jobs, options.rerun)
+    estimates = Estimates(profile.seconds)
+    reconciler = Reconciler(store, plan.jobs, estimates)
+    if reconciler.survey() and options.rerun != "never":
+        workers = _workers(options, plan)
+        with store.driver() as folder, display.listener(display.Overall(plan.jobs, estimates, workers)) as listener:
+            executor = Executor(folder / "submitit", workers=workers, cluster=options.cluster, gpus=visible_gpus())
+            reconciler.run(executor, listener)
+    return _summary(plan, store, reconciler.result, time.monotonic() - began)
+
+
+def _workers(options: Namespace, plan: Plan) -> int:
+    """Jobs at once: as asked, else one for each GPU, else as many as the cores hold."""
+    asked: int | None = options.workers or plan.profile.workers
+    if asked:
+        return asked
+    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = own // max((job.threads for job in plan.jobs), default=1)
+    return len(visible_gpus()) or max(cores, 1)
+
+
+def _summary(plan: Plan, store: Store, result: Result, seconds: float) -> int:
+    """Say how it ended; the exit code."""
+    looks, jobs = status.survey(store, plan.jobs), {job.name: job for job in plan.jobs}
+    lines = [f"{len(jobs)} jobs: {status.counts(looks.values())}; {duration(seconds)}"]
+    lines += result.problems
+    for name, look in result.failed.items():
+        lines += [f"failed: {jobs[name].title}: {look.reason}", f"    log: {store.log(jobs[name])}"]
+    for parent, number in Counter(result.blocked.values()).items():
+        lines.append(f"blocked: {number} runs wait for {jobs[parent].title}")
+    if result.failed and not result.signal:
+        lines.append("Mend it and run again; --rerun retry (make: RERUN=retry) where neither settings nor data change.")
+    if result.signal:
+        lines.append("Stopped. Run again to go on from here.")
+    print("\n".join(lines), file=sys.stderr)
+    return 128 + result.signal if result.signal else int(bool(result.failed))
+
+
+def show_plan(options: Namespace) -> int:
+    """What would run, what is done, and how long it would take; changes nothing."""
+    plan, store = planning.build(request(options)), Store(Path(options.store))
+    looks, estimates = status.survey(store, plan.jobs), Estimates(plan.profile.seconds)
+    for job in plan.jobs:
+        if looks[job.name].state == "done":
+            estimates.add(job, looks[job.name].seconds)
+    print(status.heading(plan))
+    if not plan.generated:
+        print(f"the scenes in {plan.source.root} are generated first")
+    print("\n".join(_groups(plan, looks, estimates)))
+    left = [job for job in plan.jobs if looks[job.name].state not in {"done", "failed", "blocked"}]
+    if left:
+        seconds = {job.name: estimates.seconds(job) for job in left}
+        workers = _workers(options, plan)
+        basis = "measured" if all(estimates.measured(job) for job in left) else "partly the profile's guess"
+        print(
+            f"{len(left)} of {len(plan.jobs)} jobs to run: {duration(sum(seconds.values()))} of work, "
+            f"{duration(wall_clock(left, seconds, workers))} with {workers} at once ({basis})"
+        )
+    else:
+        print(f"{len(plan.jobs)} jobs: {status.counts(looks.values())}; nothing to run")
+    _notes(plan, store, looks)
+    return 0
+
+
+def _groups(plan: Plan, looks: Mapping[str, Look], estimates: Estimates) -> list[str]:
+    """Jobs of equal recipe, task and state, one line each."""
+    groups: dict[tuple[str, str, str], list[Job]] = {}
+    for job in plan.jobs:
+        groups.setdefault((looks[job.name].state, job.recipe, job.task or "pretrain"), []).append(job)
+    rows = [("state", "recipe", "what", "runs", "each")]
+    for (state, recipe, what), jobs in groups.items():
+        runs = " ".join(str(job.run) for job in jobs if job.run is not None)
+        rows.append((state, recipe, what, runs, duration(estimates.seconds(jobs[0]))))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _notes(plan: Plan, store: Store, looks: Mapping[str, Look]) -> None:
+    """What deserves a line after a plan or a status: failures, files that do not count, other versions."""
+    for job in plan.jobs:
+        if looks[job.name].state == "failed":
+            print(f"failed: {job.title}: {looks[job.name].reason}\n    log: {store.log(job)}")
+    for line in status.problems(looks):
+        print(f"does not count: {line}")
+    for line in status.stale(store, plan.jobs, looks):
+        print(f"stale: {line}")
+
+
+def show_status(options: Namespace) -> int:
+    """The matrix method × run; ``--watch`` draws it again until nothing is left to wait for."""
+    wanted = request(options)
+    store = Store(wanted.store)
+    while True:
+        plan = planning.build(wanted)
+        looks = status.survey(store, plan.jobs)
+        clear = "\x1b[2J\x1b[H" if options.watch and sys.stdout.isatty() else ""
+        print(clear + "\n\n".join(status.matrix(plan, layout, store, looks) for layout in plan.layouts))
+        print(f"{len(plan.jobs)} jobs: {status.counts(looks.values())}")
+        _notes(plan, store, looks)
+        if not options.watch or not store.driven():
+            return 0
+        sys.stdout.flush()
+        time.sleep(WATCH_SECONDS)

@@ -1,0 +1,89 @@
+"""How long jobs take: measured where a like job was measured, otherwise as the profile believes; and in what order."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Collection, Mapping, Sequence
+from statistics import median
+
+from harness.jobs import Job
+from harness.profiles import Seconds
+
+
+class Estimates:
+    """Seconds a job takes, better with every finished one."""
+
+    def __init__(self, believed: Seconds) -> None:
+        self._believed = believed
+        self._measured: dict[tuple[str | None, ...], list[float]] = {}
+
+    def add(self, job: Job, seconds: float) -> None:
+        """Learn how long a finished job took."""
+        for group in _groups(job):
+            self._measured.setdefault(group, []).append(seconds)
+
+    def seconds(self, job: Job) -> float:
+        """The median of the most similar finished jobs; without one, the profile's guess."""
+        for group in _groups(job):
+            if group in self._measured:
+                return median(self._measured[group])
+        return self._believed.pretrain if job.kind == "pretrain" else self._believed.transfer
+
+    def measured(self, job: Job) -> bool:
+        """Whether ``seconds`` rests on a measurement."""
+        return any(group in self._measured for group in _groups(job))
+
+
+def _groups(job: Job) -> list[tuple[str | None, ...]]:
+    """What a job is alike to, from most to least."""
+    return [(job.kind, job.recipe, job.task), (job.kind, job.task), (job.kind,)]
+
+
+def order(jobs: Collection[Job], seconds: Mapping[str, float]) -> list[Job]:
+    """The order in which jobs should start: first what holds up most work, then repeat by repeat.
+
+    A pre-training counts with all that waits for it, a fine-tuning as the longest of its task; among equals all
+    recipes get their first run before any gets its second, so that a table fills evenly.
+    """
+    waiting: dict[str, float] = {}
+    longest: dict[str | None, float] = {}
+    for job in jobs:
+        longest[job.task] = max(longest.get(job.task, 0.0), seconds[job.name])
+        if job.parent:
+            waiting[job.parent] = waiting.get(job.parent, 0.0) + seconds[job.name]
+
+    def rank(job: Job) -> tuple[bool, float, int]:
+        if job.kind == "pretrain":
+            return False, -seconds[job.name] - waiting.get(job.name, 0.0), 0
+        return True, -longest[job.task], job.run or 0
+
+    return sorted(jobs, key=rank)
+
+
+def wall_clock(jobs: Sequence[Job], seconds: Mapping[str, float], workers: int) -> float:
+    """Seconds until the last of ``jobs`` ends with ``workers`` at once, by playing the schedule.
+
+    A parent that is not among ``jobs`` is finished already.
+    """
+    pending, names = order(jobs, seconds), {job.name for job in jobs}
+    running: list[tuple[float, str]] = []
+    finished: set[str] = set()
+    now = 0.0
+    while pending or running:
+        ready = [job for job in pending if job.parent not in names or job.parent in finished]
+        for job in ready[: workers - len(running)]:
+            heapq.heappush(running, (now + seconds[job.name], job.name))
+            pending.remove(job)
+        now, name = heapq.heappop(running)
+        finished.add(name)
+    return now
+
+
+def duration(seconds: float) -> str:
+    """``2 h 05 min``, ``3 min 20 s``, ``12 s``, ``0.4 s``."""
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    if whole >= 60:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole} s" if seconds >= 10 else f"{seconds:.1f} s"

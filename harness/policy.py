@@ -1,0 +1,35 @@
+"""What ``--rerun`` means for runs that there are already. One word; nothing is deleted, only set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+from harness.jobs import Job
+from harness.store import Store, shelve
+
+Policy = Literal["missing", "retry", "force", "never"]
+POLICIES: tuple[str, ...] = get_args(Policy)
+MENDED_OUTSIDE = frozenset({"storage"})
+"""Failures of the machine, not of the job: they are tried again by every policy that runs anything."""
+
+
+def apply(store: Store, jobs: Sequence[Job], policy: Policy) -> None:
+    """Set aside what ``policy`` does not let stand; jobs that run at this moment stay.
+
+    ``missing`` runs what has no record: never started, or interrupted. ``retry`` also runs what failed. ``force``
+    runs everything once more from the beginning. ``never`` runs nothing.
+
+    Raises:
+        StorageError: the store cannot be written.
+    """
+    if policy == "never":
+        return
+    for job in jobs:
+        look = store.look(job)
+        if look.state == "running":
+            continue
+        if policy == "force" and store.directory(job).exists():
+            store.set_aside(job)
+        elif look.state == "failed" and (policy == "retry" or look.error_kind in MENDED_OUTSIDE):
+            shelve(store.directory(job) / "record.json", "failed")

@@ -1,0 +1,67 @@
+"""How a job tells the outside how far it is: ``progress.json``, for the eye only."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from harness.claims import Claim
+
+PROGRESS_SECONDS = 0.5
+
+
+class Stopped(BaseException):
+    """The job was asked to stop, or another process has taken it over; what it has done so far is kept."""
+
+
+class Progress:
+    """The room's reports as ``progress.json``, at most two a second; stops a job that was taken over."""
+
+    def __init__(self, directory: Path, claim: Claim) -> None:
+        self._path, self._claim = directory / "progress.json", claim
+        self._started, self._written = time.monotonic(), 0.0
+        self._first: tuple[int, float] | None = None
+        self._state: dict[str, Any] = {"step": 0, "total": 0, "numbers": {}}
+        self._before = _seconds_before(self._path)
+
+    def __call__(self, step: int, total: int, **numbers: float) -> None:
+        """``step`` of ``total`` are done."""
+        now = time.monotonic()
+        self._first = self._first or (step, now)
+        self._state = {"step": step, "total": total, "numbers": {name: float(value) for name, value in numbers.items()}}
+        if now - self._written >= PROGRESS_SECONDS:
+            self._written = now
+            self.show()
+            if not self._claim.holds():
+                raise Stopped("another process has taken the job over")
+
+    def seconds(self) -> float:
+        """Time spent on the job over all attempts."""
+        return self._before + time.monotonic() - self._started
+
+    def show(self) -> None:
+        """Write the last report down. A failure to do so is worth a line in the log, not the job."""
+        state = {**self._state, "seconds": round(self.seconds(), 2), "left": self._left()}
+        temporary = self._path.with_name(f".progress.{os.getpid()}.part")
+        try:
+            temporary.write_text(json.dumps(state))
+            os.replace(temporary, self._path)
+        except OSError as error:
+            print(f"progress: {error}", flush=True)
+
+    def _left(self) -> float | None:
+        """Seconds to go at the pace of this attempt."""
+        if self._first is None or self._state["step"] <= self._first[0]:
+            return None
+        pace = (time.monotonic() - self._first[1]) / float(self._state["step"] - self._first[0])
+        return round(pace * float(self._state["total"] - self._state["step"]), 2)
+
+
+def _seconds_before(path: Path) -> float:
+    try:
+        return float(json.loads(path.read_text())["seconds"])
+    except (OSError, ValueError, KeyError, TypeError):  # the first attempt, or nothing readable
+        return 0.0

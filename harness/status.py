@@ -1,0 +1,108 @@
+"""What the store says of a plan's jobs, and the matrix method × run that shows it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from harness import profiles
+from harness.jobs import Job
+from harness.plan import Plan
+from harness.store import Look, Store
+
+if TYPE_CHECKING:
+    from results.layout import Layout
+
+SIGNS = {
+    "done": "✓", "running": "▶", "queued": "q", "missing": "·", "interrupted": "~", "blocked": "b", "failed": "✗",
+}  # fmt: skip
+
+ABSENT = "not implemented"
+
+
+def survey(store: Store, jobs: Iterable[Job]) -> dict[str, Look]:
+    """Job name → its state now. Changes nothing; parents come before children in ``jobs``."""
+    driven = store.driven()
+    looks: dict[str, Look] = {}
+    for job in jobs:
+        look = store.look(job, driven=driven)
+        parent = looks.get(job.parent or "")
+        if parent is not None and parent.state == "failed" and look.state in {"missing", "queued", "interrupted"}:
+            look = replace(look, state="blocked")
+        looks[job.name] = look
+    return looks
+
+
+def counts(looks: Iterable[Look]) -> str:
+    """``34 done, 2 running, 6 missing``."""
+    tally: Counter[str] = Counter(look.state for look in looks)
+    return ", ".join(f"{tally[state]} {state}" for state in SIGNS if tally[state]) or "nothing"
+
+
+def stale(store: Store, jobs: Sequence[Job], looks: Mapping[str, Look]) -> list[str]:
+    """Directories of unfinished jobs that hold a run of another ``version`` of their recipe or task."""
+    lines = []
+    for kind in ("pretrain", "transfer"):
+        by_stem: dict[str, list[str]] = {}
+        for name in store.names(kind):
+            by_stem.setdefault(name.rpartition("-")[0], []).append(name)
+        for job in jobs:
+            if job.kind == kind and looks[job.name].state != "done":
+                others = [name for name in by_stem.get(job.stem, ()) if name != job.name]
+                lines += [line for name in others if (line := _other_version(store, job, name))]
+    return lines
+
+
+def _other_version(store: Store, job: Job, name: str) -> str:
+    version = store.version(job.kind, name)
+    if version is None or version == job.version:
+        return ""
+    return (
+        f"{store.root / job.kind / name}: version {version} of {job.task or job.recipe}, which is at {job.version} now"
+    )
+
+
+def problems(looks: Mapping[str, Look]) -> list[str]:
+    """Files that are there but do not count."""
+    return [look.problem for look in looks.values() if look.problem]
+
+
+def matrix(plan: Plan, layout: Layout, store: Store, looks: Mapping[str, Look]) -> str:
+    """One line a method: its pre-training, then one sign for each run of each task."""
+    rows = [["", "pretrain", *layout.tasks]]
+    recipes, tasks = profiles.recipe_names(), profiles.task_names()
+    for row in layout.rows:
+        own = plan.jobs_of(row.recipe, None)
+        first = _words(own[0], store, looks[own[0].name]) if own else "" if row.recipe in recipes else ABSENT
+        cells = [
+            _runs(plan.jobs_of(row.recipe, task), store, looks) if task in tasks else ABSENT for task in layout.tasks
+        ]
+        rows.append([row.label, first, *cells])
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    legend = "  ".join(f"{sign} {state}" for state, sign in SIGNS.items())
+    return "\n".join([layout.title, heading(plan), "", *lines, "", legend])
+
+
+def heading(plan: Plan) -> str:
+    """Profile, overrides and data of a plan."""
+    lines = [f"profile: {plan.profile.label}; data: {plan.source.words}", plan.profile.changes]
+    return "\n".join(line for line in lines if line)
+
+
+def _runs(jobs: Sequence[Job], store: Store, looks: Mapping[str, Look]) -> str:
+    signs = "".join(SIGNS[looks[job.name].state] for job in jobs)
+    running = [_percent(store, job) for job in jobs if looks[job.name].state == "running"]
+    return " ".join([signs, *(share for share in running if share)])
+
+
+def _words(job: Job, store: Store, look: Look) -> str:
+    share = _percent(store, job) if look.state == "running" else ""
+    return f"{SIGNS[look.state]} {look.state} {share}".rstrip()
+
+
+def _percent(store: Store, job: Job) -> str:
+    progress = store.progress(job)
+    return f"{progress['step'] / progress['total']:.0%}" if progress.get("total") else ""

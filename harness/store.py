@@ -1,0 +1,247 @@
+"""The run store: a directory per run, nothing that must agree with anything else, readable while others write.
+
+Layout and claims: docs/architecture.md. What a directory holds is judged by looking at it, every time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ground.errors import StorageError
+from ground.files import storage_errors, write_json
+from harness import claims
+from harness.jobs import Job
+
+RECORD_SCHEMA = 1
+State = Literal["missing", "queued", "running", "interrupted", "blocked", "failed", "done"]
+OURS = frozenset({"job.json", "record.json", "progress.json", "log.txt"})
+"""Files of a run that the harness writes; all others are the room's."""
+WEIGHTS = "backbone.safetensors"
+LEFTOVER_SECONDS = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a run's directory says now. ``problem`` names a file that is there but does not count.
+
+    ``blocked`` no directory says: it is the state of a job that waits for a failed one.
+    """
+
+    state: State
+    record: dict[str, Any] | None = None
+    attempt: claims.Attempt | None = None
+    problem: str = ""
+
+    @property
+    def reason(self) -> str:
+        """One line on why a run did not end well."""
+        if self.record is None:
+            return "ended again and again without a record: was it killed, or out of memory?"
+        error = self.record["error"] or {"kind": "unknown", "message": ""}
+        return f"{error['kind']}: {(error['message'].splitlines() or [''])[0]}"
+
+    @property
+    def error_kind(self) -> str:
+        """Class of a failure (``data``, ``code``, …); empty if there is none."""
+        error = (self.record or {}).get("error") or {}
+        return str(error.get("kind", ""))
+
+    @property
+    def seconds(self) -> float:
+        """How long a finished run took, over all its attempts."""
+        return float(self.record["timings"]["seconds"]) if self.record else 0.0
+
+
+class Store:
+    """All runs below one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def directory(self, job: Job) -> Path:
+        """Where a job's run lies, whether it is there or not."""
+        return self.root / job.kind / job.name
+
+    def look(self, job: Job, *, driven: bool = False) -> Look:
+        """The state of a job's run. ``driven``: a harness is at work, so a job that was written down is queued."""
+        directory = self.directory(job)
+        record, problem = read_record(directory, job.key)
+        if record is not None:
+            return Look(record["status"], record)
+        attempt = claims.latest(directory / "attempts")
+        if attempt is not None:
+            return Look("running" if attempt.alive() else "interrupted", attempt=attempt, problem=problem)
+        queued = driven and (directory / "job.json").exists()
+        return Look("queued" if queued else "missing", problem=problem)
+
+    def prepare(self, job: Job) -> None:
+        """Write ``job.json``, unless it says so already.
+
+        Raises:
+            StorageError: the store is full, read-only or gone.
+        """
+        path, wanted = self.directory(job) / "job.json", json.loads(json.dumps(job.to_json()))
+        with storage_errors(path):
+            if _read_json(path) != wanted:
+                write_json(path, wanted)
+
+    def weights(self, job: Job) -> Path:
+        """Where a pre-training leaves its backbone."""
+        return self.directory(job) / WEIGHTS
+
+    def log(self, job: Job) -> Path:
+        """Where a job's output is."""
+        return self.directory(job) / "log.txt"
+
+    def append_log(self, job: Job, text: str) -> None:
+        """Keep words of a job that died before it had its log."""
+        if text:
+            with storage_errors(self.log(job)), open(self.log(job), "a") as file:
+                file.write(text)
+
+    def set_aside(self, job: Job) -> Path:
+        """Move a whole run to ``.replaced/``, out of everybody's sight; nothing is deleted."""
+        source, home = self.directory(job), self.root / ".replaced" / job.kind
+        with storage_errors(home):
+            home.mkdir(parents=True, exist_ok=True)
+            target = _unused(home / job.name)
+            os.rename(source, target)
+        return target
+
+    def progress(self, job: Job) -> dict[str, Any]:
+        """How far a running job says it is; empty before it said anything."""
+        value = _read_json(self.directory(job) / "progress.json")
+        return value if isinstance(value, dict) else {}
+
+    def names(self, kind: str) -> list[str]:
+        """Names of all run directories of a kind, without looking into one."""
+        try:
+            with os.scandir(self.root / kind) as entries:
+                return sorted(entry.name for entry in entries if not entry.name.startswith("."))
+        except FileNotFoundError:
+            return []
+
+    def version(self, kind: str, name: str) -> int | None:
+        """The version of the recipe or task that a run directory is of; None where ``job.json`` cannot tell."""
+        try:
+            return read_job(self.root / kind / name).version
+        except StorageError:
+            return None
+
+    @contextmanager
+    def driver(self) -> Iterator[Path]:
+        """Show others that a harness is at work here; gives it a folder of its own, removed afterwards.
+
+        Raises:
+            StorageError: the store cannot be written.
+        """
+        owner, home = claims.Owner.here(), self.root / ".drivers"
+        folder = home / f"{owner.host}-{owner.pid}-{owner.started or int(time.time())}"
+        with storage_errors(folder):
+            folder.mkdir(parents=True)
+        _sweep(home)
+        claim = claims.acquire(folder / "attempts")
+        try:
+            yield folder
+        finally:
+            if claim is not None:
+                claim.rest()
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def driven(self) -> bool:
+        """Whether some harness is at work in this store."""
+        return any(attempt.alive() for attempt in map(_driver_claim, _folders(self.root / ".drivers")) if attempt)
+
+
+def read_record(directory: Path, key: str) -> tuple[dict[str, Any] | None, str]:
+    """The record of a run and, where a file is there that is no record of ``key``, what is wrong with it."""
+    path = directory / "record.json"
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None, ""
+    except (ValueError, OSError) as error:
+        return None, f"{path}: unreadable ({error})"
+    if not isinstance(record, dict) or record.get("schema") != RECORD_SCHEMA:
+        return None, f"{path}: not a record of this version of the harness"
+    if record.get("key") != key:
+        return None, f"{path}: is the record of another job"
+    if not _whole(record):
+        return None, f"{path}: incomplete"
+    return record, ""
+
+
+def _whole(record: dict[str, Any]) -> bool:
+    """Whether all is there that is read here: a record may have been edited by hand."""
+    kinds = {"metrics": dict, "outputs": dict, "timings": dict, "versions": dict}
+    return (
+        record.get("status") in {"done", "failed"}
+        and all(isinstance(record.get(name), kind) for name, kind in kinds.items())
+        and isinstance(record["timings"].get("seconds"), int | float)
+        and ((record.get("error") or {}).keys() == {"kind", "message"}) == (record["status"] == "failed")
+    )
+
+
+def shelve(path: Path, word: str) -> None:
+    """Rename a file that must not count any more: ``record.json.bad-1``."""
+    with storage_errors(path):
+        try:
+            os.rename(path, _unused(path.with_name(f"{path.name}.{word}")))
+        except FileNotFoundError:  # another harness was quicker
+            return
+
+
+def read_job(directory: Path) -> Job:
+    """The job of a run's directory.
+
+    Raises:
+        StorageError: ``job.json`` is missing, broken or of another version.
+    """
+    path = directory / "job.json"
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StorageError(path, f"unreadable ({error})", "Run again; it is written anew.") from None
+    return Job.from_json(value, path)
+
+
+def _read_json(path: Path) -> Any:
+    """What a file holds; None if it is absent or broken and that does not matter."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _unused(path: Path) -> Path:
+    number = 1
+    while path.with_name(f"{path.name}-{number}").exists():
+        number += 1
+    return path.with_name(f"{path.name}-{number}")
+
+
+def _folders(home: Path) -> list[Path]:
+    try:
+        return [Path(entry.path) for entry in os.scandir(home)]
+    except FileNotFoundError:
+        return []
+
+
+def _driver_claim(folder: Path) -> claims.Attempt | None:
+    return claims.latest(folder / "attempts")
+
+
+def _sweep(home: Path) -> None:
+    """Remove what drivers that were killed left behind, once no orphan of theirs can still write there."""
+    for folder in _folders(home):
+        attempt = _driver_claim(folder)
+        if attempt and not attempt.alive() and time.time() - attempt.heartbeat > LEFTOVER_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)

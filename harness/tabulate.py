@@ -1,0 +1,76 @@
+"""From finished runs to a printed table."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ground.errors import ConfigError
+from harness import plan as planning
+from harness import profiles, status
+from harness.commands import request
+from harness.jobs import Job
+from harness.plan import Plan
+from harness.store import Look, Store
+
+if TYPE_CHECKING:
+    from results.runs import Run
+
+SUFFIXES = {".txt": "text", ".md": "markdown", ".csv": "csv", ".tex": "latex"}
+
+
+def show_table(options: Namespace) -> int:
+    """The table, filled from the finished runs."""
+    from ground.files import write_text
+    from results import table as tables
+    from results.render import FORMATS
+
+    plan, store = planning.build(request(options)), Store(Path(options.store))
+    looks = status.survey(store, plan.jobs)
+    recipes, tasks = profiles.recipe_names(), profiles.task_names()
+    runs = [observation(plan, store, job, looks[job.name]) for job in plan.jobs if job.kind == "transfer"]
+    built = [
+        tables.build(
+            layout,
+            runs,
+            expected=plan.expected,
+            known_recipes=recipes,
+            known_tasks=tasks,
+            profile=plan.profile.label,
+            data=plan.source.words,
+            notes=[plan.profile.changes] if plan.profile.changes else [],
+        )
+        for layout in plan.layouts
+    ]
+    for path in options.out:
+        write_text(path, "\n".join(map(FORMATS[options.format or _format(path)], built)))
+    if not options.out:
+        print("\n".join(map(FORMATS[options.format or "text"], built)), end="")
+    return 0
+
+
+def _format(path: Path) -> str:
+    if path.suffix not in SUFFIXES:
+        known = ", ".join(SUFFIXES)
+        raise ConfigError(f"--out {path}", "the file's suffix names no format", f"Use one of {known}, or say --format.")
+    return SUFFIXES[path.suffix]
+
+
+def observation(plan: Plan, store: Store, job: Job, look: Look) -> Run:
+    """A fine-tuning as the table's statistics want it."""
+    from results.runs import Run
+
+    done = look.record if look.state == "done" else None
+    return Run(
+        recipe=job.recipe,
+        task=job.task or "",
+        run=job.run or 0,
+        state=look.state,
+        metrics=done["metrics"] if done else {},
+        path=str(store.directory(job)),
+        key=job.key,
+        profile=plan.profile.label,
+        data=f"{job.data['name']} {job.data['fingerprint'][:10]}",
+        tool=str(done["tool"]) if done else "",
+    )

@@ -1,0 +1,212 @@
+"""In the job's own process: claim the run, check what it rests on, do it, write down what came of it.
+
+Nothing here may influence a result: a room's ``run`` is a function of its arguments.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import hashlib
+import json
+import os
+import random
+import signal
+import sys
+import traceback
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Literal, NoReturn
+
+from ground.config import validate
+from ground.errors import StorageError, UserError, WeightsError
+from ground.files import storage_errors, write_json
+from ground.seeding import derive_seed
+from harness import claims, datasets, keys, provenance, store
+from harness.jobs import Job
+from harness.progress import Progress, Stopped
+
+Outcome = Literal["done", "failed", "not mine", "stopped"]
+
+
+def environment(threads: int) -> dict[str, str]:
+    """Variables for a job's process: libraries read them when they are loaded."""
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+    fixed = {"PYTHONHASHSEED": "0", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+    return {**dict.fromkeys(names, str(threads)), **fixed}
+
+
+def main(directory: str) -> Outcome:
+    """A job's whole process: its output goes to ``log.txt``, SIGTERM stops it."""
+    path = Path(directory)
+    log = os.open(path / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(log, sys.stdout.fileno())
+    os.dup2(log, sys.stderr.fileno())
+    faulthandler.enable()
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        return execute(path)
+    except Stopped as reason:
+        print(f"{_now()} stopped: {reason}", flush=True)
+        return "stopped"
+
+
+def _stop(number: int, _frame: FrameType | None) -> NoReturn:
+    raise Stopped(signal.Signals(number).name)
+
+
+def execute(directory: Path) -> Outcome:
+    """Do the job in ``directory``, unless it is done or somebody alive has it.
+
+    Raises:
+        StorageError: there is no job here, or the record cannot be written.
+        Stopped: asked to stop or taken over; no record is written.
+    """
+    job = store.read_job(directory)
+    claim = claims.acquire(directory / "attempts")
+    if claim is None:
+        return "not mine"
+    record, problem = store.read_record(directory, job.key)
+    if record is not None:  # it was finished between the plan and now
+        claim.release()
+        return "not mine"
+    if problem:
+        store.shelve(directory / "record.json", "bad")
+    try:
+        return _attempt(job, directory, claim)
+    finally:
+        claim.rest()
+
+
+def _attempt(job: Job, directory: Path, claim: claims.Claim) -> Outcome:
+    print(f"{_now()} attempt {claim.number}: {job.title} (pid {os.getpid()})", flush=True)
+    started, progress = _now(), Progress(directory, claim)
+    metrics: Mapping[str, float] = {}
+    error: dict[str, str] | None = None
+    try:
+        with storage_errors(directory):
+            metrics = _work(job, directory, progress)
+    except UserError as fault:
+        error = {"kind": fault.kind, "message": str(fault)}
+    except Exception as fault:
+        traceback.print_exc()
+        error = {"kind": "code", "message": "".join(traceback.format_exception_only(fault)).strip()}
+    if error:
+        print(f"{_now()} failed: {error['kind']}: {error['message']}", flush=True)
+    progress.show()
+    if not claim.holds():
+        raise Stopped("another process has taken the job over")
+    status: Outcome = "failed" if error else "done"
+    record = {
+        "schema": store.RECORD_SCHEMA,
+        "status": status,
+        **{name: value for name, value in job.to_json().items() if name not in {"schema", "parent", "parent_key"}},
+        "tool": _tool(job),
+        "parents": {"weights": job.parent_key} if job.parent_key else {},
+        "metrics": {name: float(value) for name, value in metrics.items()},
+        "outputs": {} if error else _hashes(directory),
+        "timings": {
+            "started": started, "finished": _now(), "seconds": round(progress.seconds(), 3), "attempts": claim.number
+        },
+        "host": provenance.host(),
+        "device": provenance.device(job.threads),
+        "versions": provenance.versions(),
+        "code": provenance.code(),
+        "error": error,
+    }  # fmt: skip
+    write_json(directory / "record.json", record)
+    print(f"{_now()} {status} after {progress.seconds():.1f} s {json.dumps(record['metrics'])}", flush=True)
+    return status
+
+
+def _work(job: Job, directory: Path, progress: Progress) -> Mapping[str, float]:
+    """Check what the job rests on, then let its room do it; returns the metrics."""
+    where = directory / "job.json"
+    if job.kind == "pretrain":
+        from pretrain.config import PretrainConfig
+
+        recipe = validate(PretrainConfig, job.config, where)
+        folders = [Path(folder) for folder in job.data["folders"]]
+        data = datasets.recheck_images(folders, job.data["fingerprint"], _cache(directory))
+        _check_key(job, keys.pretrain_key(recipe, seed=job.seed, profile=job.profile, data=data), where)
+        from pretrain import run as pretraining
+
+        _seed(job)
+        return pretraining.run(recipe, seed=job.seed, folders=folders, out=directory, report=progress)
+    from transfer.config import TaskConfig
+
+    task, tool, parent_key = validate(TaskConfig, job.config, where), job.tool or "", job.parent_key or ""
+    root = Path(job.data["root"])
+    data = datasets.recheck_task(task, root, job.data["fingerprint"], _cache(directory))
+    key = keys.transfer_key(
+        task, seed=job.seed, run=job.run or 0, profile=job.profile, data=data, weights=parent_key, tool=tool
+    )
+    _check_key(job, key, where)
+    weights = _weights(directory.parent.parent / "pretrain" / (job.parent or ""), parent_key)
+    from transfer import run as transferring
+
+    _seed(job)
+    return transferring.run(task, tool=tool, seed=job.seed, weights=weights, data=root, out=directory, report=progress)
+
+
+def _tool(job: Job) -> str | None:
+    """The tool with its version."""
+    if job.tool is None:
+        return None
+    from transfer import tool
+
+    return tool.version(job.tool)
+
+
+def _cache(directory: Path) -> datasets.Cache:
+    return datasets.Cache(directory.parent.parent)
+
+
+def _check_key(job: Job, key: str, where: Path) -> None:
+    if key != job.key:
+        raise StorageError(where, "its settings do not give its key", "Run again: it is written anew.")
+
+
+def _weights(parent: Path, key: str) -> Path:
+    """The parent's weights, if they are the bytes that its record names."""
+    record, problem = store.read_record(parent, key)
+    path = parent / "backbone.safetensors"
+    if record is None or record["status"] != "done":
+        raise WeightsError(parent, problem or "is not a finished pre-training", "Run again.")
+    if not path.exists():
+        raise WeightsError(path, "is gone", "Run again with --rerun force for its recipe.")
+    if _sha256(path) != record["outputs"].get(path.name):
+        raise WeightsError(
+            path, "is not the file that its record names", "Run again with --rerun force for its recipe."
+        )
+    return path
+
+
+def _seed(job: Job) -> None:
+    """Seed the global generators of the libraries that the room has loaded, should it have forgotten one."""
+    seed = derive_seed("job", job.kind, job.seed)
+    random.seed(seed)
+    if numpy := sys.modules.get("numpy"):
+        numpy.random.seed(seed % 2**32)
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(seed)
+
+
+def _hashes(directory: Path) -> dict[str, str]:
+    """SHA-256 of every file that the room left, but its checkpoints."""
+    files = [
+        path
+        for path in sorted(directory.iterdir())
+        if path.is_file() and not path.name.startswith((".", "record.json."))
+    ]
+    return {path.name: _sha256(path) for path in files if path.name not in store.OURS and path.stem != "checkpoint"}
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,42 @@
+"""The work of the fake rooms: a chain of hashes with a checkpoint, steered from outside by files in $FAKE_CONTROL.
+
+``<control>/hold.<name>`` makes a job wait at its middle; ``<control>/fail.<name>`` makes it fail with that kind.
+Every execution appends a line to ``<control>/executions``.
+"""
+
+import hashlib
+import json
+import os
+import time
+from pathlib import Path
+
+from ground.errors import DataError, StorageError
+from ground.files import write_json
+
+
+def control():
+    return Path(os.environ["FAKE_CONTROL"])
+
+
+def chain(name, start, steps, out, report):
+    """After ``steps`` hashes of ``start``: a number in [0, 100); goes on from ``out/checkpoint.json``."""
+    checkpoint = out / "checkpoint.json"
+    done, value = json.loads(checkpoint.read_text()) if checkpoint.exists() else (0, start)
+    with open(control() / "executions", "a") as file:
+        file.write(f"{name} {os.getpid()} {done}\n")
+    fail = control() / f"fail.{name}"
+    if fail.exists():
+        kind = fail.read_text()
+        errors = {
+            "data": DataError("scenes/1.jpg", "is truncated", "Replace it."),
+            "storage": StorageError("x", "full", "Free."),
+        }
+        raise errors.get(kind) or RuntimeError(f"a bug in {name}")
+    for step in range(done, steps):
+        value = hashlib.sha256(value.encode()).hexdigest()
+        write_json(checkpoint, (step + 1, value))
+        report(step + 1, steps, loss=1.0)
+        while step == steps // 2 and (control() / f"hold.{name}").exists():
+            time.sleep(0.01)
+            report(step + 1, steps, loss=1.0)
+    return int(value[:6], 16) / 16**6 * 100

@@ -1,0 +1,17 @@
+from typing import Literal
+
+from ground.config import Strict, not_identity
+
+
+class Train(Strict):
+    epochs: int = 4
+    threads: int = 1
+    workers: int = not_identity(0)
+
+
+class PretrainConfig(Strict):
+    recipe: str
+    title: str = not_identity("")
+    version: int = 1
+    data: Literal["coco", "coco+"] = "coco"
+    train: Train = Train()

@@ -1,0 +1,14 @@
+from ground.config import Strict, not_identity
+
+
+class Schedule(Strict):
+    iterations: int = 4
+
+
+class TaskConfig(Strict):
+    name: str
+    version: int = 1
+    runs: int = not_identity(2)
+    metrics: tuple[str, ...] = ("AP", "AP50", "AP75")
+    threads: int = 1
+    schedule: Schedule = Schedule()

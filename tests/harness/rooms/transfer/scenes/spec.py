@@ -1,0 +1,5 @@
+from ground.config import Strict
+
+
+class SceneSpec(Strict):
+    seed: int = 0

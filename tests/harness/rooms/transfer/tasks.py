@@ -1,0 +1,10 @@
+from ground.config import validate
+from transfer.config import TaskConfig
+
+
+def names():
+    return ["voc_detection"]
+
+
+def resolve(name, overrides):
+    return validate(TaskConfig, {"name": name, **overrides}, f"task `{name}`")

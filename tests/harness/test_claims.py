@@ -1,0 +1,103 @@
+"""Claims: one owner at a time, told alive from dead."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
+
+import pytest
+
+from harness import claims
+from harness.claims import Owner, acquire, latest
+
+
+def a_dead_process():
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    owner = replace(Owner.here(), pid=process.pid, started=claims._state_and_start(process.pid)[1])
+    process.communicate(b"\n")
+    return owner
+
+
+def claim_of(folder, owner, age=0.0, number=1):
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{number:04d}"
+    path.write_text(json.dumps(asdict(owner)))
+    os.utime(path, (time.time() - age, time.time() - age))
+
+
+def test_the_first_claim_owns_and_the_second_is_refused(tmp_path):
+    claim = acquire(tmp_path / "attempts")
+    assert claim is not None
+    assert claim.number == 1
+    assert claim.holds()
+    assert acquire(tmp_path / "attempts") is None
+    assert latest(tmp_path / "attempts").owner == Owner.here()
+    claim.rest()
+
+
+def test_a_dead_owner_is_followed_by_the_next_number(tmp_path):
+    claim_of(tmp_path, a_dead_process())
+    claim = acquire(tmp_path)
+    assert claim is not None
+    assert claim.number == 2
+    claim.rest()
+
+
+def test_a_later_process_with_the_same_pid_is_not_the_owner(tmp_path):
+    claim_of(tmp_path, replace(Owner.here(), started="1"))
+    assert not latest(tmp_path).alive()
+
+
+@pytest.mark.parametrize(("age", "alive"), [(30, True), (90, False)])
+def test_a_process_that_we_cannot_see_lives_by_its_heartbeat(tmp_path, age, alive):
+    claim_of(tmp_path, replace(Owner.here(), host="elsewhere", machine="another boot"), age)
+    assert latest(tmp_path).alive() is alive
+
+
+@pytest.mark.parametrize(("age", "alive"), [(1, True), (90, False)])
+def test_a_claim_that_is_still_empty_counts_for_a_minute(tmp_path, age, alive):
+    (tmp_path / "0001").touch()
+    os.utime(tmp_path / "0001", (time.time() - age, time.time() - age))
+    assert latest(tmp_path).alive() is alive
+
+
+def test_a_superseded_owner_knows_it(tmp_path):
+    claim = acquire(tmp_path)
+    claim_of(tmp_path, Owner.here(), number=2)
+    assert not claim.holds()
+    claim.rest()
+
+
+def test_a_released_claim_leaves_no_trace(tmp_path):
+    acquire(tmp_path).release()
+    assert latest(tmp_path) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_heart_beats(tmp_path, monkeypatch):
+    monkeypatch.setattr(claims, "HEARTBEAT_SECONDS", 0.01)
+    claim = acquire(tmp_path)
+    os.utime(tmp_path / "0001", (0, 0))
+    deadline = time.monotonic() + 30
+    while latest(tmp_path).heartbeat == 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    claim.rest()
+
+
+def test_of_many_that_claim_at_once_one_wins(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from harness.claims import acquire; sys.stdin.readline();"
+        "claim = acquire(Path(sys.argv[1])); print(claim and claim.number, flush=True); sys.stdin.readline()"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "attempts")]
+    racers = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    for racer in racers:
+        racer.stdin.write("go\n")
+        racer.stdin.flush()
+    answers = [racer.stdout.readline().strip() for racer in racers]
+    for racer in racers:
+        racer.communicate("end\n")
+    assert sorted(answers) == ["1", "None", "None", "None"]

@@ -1,0 +1,125 @@
+"""The command line: answers, one-line errors, exit codes, and nothing heavy."""
+
+import subprocess
+import sys
+
+import pytest
+
+from ground.errors import DataError
+from harness import cli, commands
+
+TOY = ("--profile", "toy.yaml")
+TYPOS = [
+    (["statsu"], "unknown `statsu`. Did you mean `status`?"),
+    (["run", "1", "--profil", "mini"], "unknown argument `--profil`. Did you mean `--profile`?"),
+    (["plan", "--woker=3"], "unknown argument `--woker`. Did you mean `--workers`?"),
+    (["run", "--rerun", "forse"], "unknown `forse`. Did you mean `force`?"),
+    (["table", "--format", "latx"], "unknown `latx`. Did you mean `latex`?"),
+    (["data", "scene", "x"], "unknown `scene`. Did you mean `scenes`?"),
+    (["show", "recipes", "byol"], "unknown `recipes`. Did you mean `recipe`?"),
+    (["run", "--workers", "0"], "`0` is no positive number"),
+    ([], "the following arguments are required: COMMAND. see harness --help"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "line"), TYPOS)
+def test_a_typo_is_one_line_with_the_nearest_word(arguments, line, capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.main(arguments)
+    errors = capsys.readouterr().err
+    assert end.value.code == 2
+    assert errors.startswith("harness: error: ")
+    assert errors.count("\n") == 1
+    assert line in errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["plan", "9"], "tables `table9`: unknown."),
+        (["plan", "--profile", "papr"], "profiles `papr`: unknown. Did you mean `paper`?"),
+        (["plan", "--profile", "no/such.yaml"], "no/such.yaml: no such file."),
+        (["plan", "--profile", "bare.yaml"], "--data: profile `bare` does not run on generated scenes."),
+        (["plan", *TOY, "--data", "nowhere"], "nowhere/coco/train2017: no such image folder."),
+        (
+            ["plan", *TOY, "--set", "byol.train.epoch=1"],
+            "recipe `byol`: unknown field `train.epoch`. Did you mean `epochs`?",
+        ),
+        (["run", "--cluster", "jz"], "--cluster jz: there is no such cluster. Only these exist: local."),
+        (["show", "recipe", "byoll", *TOY], "recipe `byoll`: unknown. Did you mean `byol`?"),
+        (["data", "check", "nowhere", *TOY], "nowhere: no such folder."),
+        (["table", *TOY, "--out", "table.doc"], "--out table.doc: the file's suffix names no format."),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_2(place, arguments, line, capsys):
+    assert cli.main(arguments) == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith(f"harness: error: {line}")
+    assert errors.count("\n") == 1
+
+
+def test_every_command_explains_itself(capsys):
+    for command in ("run", "plan", "status", "table", "recipes", "show", "data scenes", "data check"):
+        with pytest.raises(SystemExit) as end:
+            cli.main([*command.split(), "--help"])
+        assert end.value.code == 0
+        assert "usage: harness" in capsys.readouterr().out
+
+
+def test_ctrl_c_outside_of_jobs_is_130(monkeypatch, capsys):
+    def stop(options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, "show_plan", stop)
+    assert cli.main(["plan"]) == 130
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_an_error_of_any_room_is_one_line(monkeypatch, capsys):
+    def fail(options):
+        raise DataError("a/b.jpg", "is truncated", "Replace it.")
+
+    monkeypatch.setattr(commands, "show_status", fail)
+    assert cli.main(["status"]) == 2
+    assert capsys.readouterr().err == "harness: error: a/b.jpg: is truncated. Replace it.\n"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["status"], ["plan"], ["recipes"], ["show", "task", "voc_detection"]]
+)
+def test_commands_that_run_nothing_import_nothing_heavy(arguments, tmp_path):
+    """On the real rooms: whatever they do when they are asked what there is."""
+    code = (
+        "import sys\nfrom harness import cli\ntry:\n    cli.main(sys.argv[1:])\nexcept SystemExit:\n    print()\n"
+        "print('LOADED', *sys.modules)"
+    )
+    command = [sys.executable, "-c", code, *arguments]
+    answer = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)
+    loaded = set(answer.stdout.partition("LOADED")[2].split())
+    heavy = {"torch", "torchvision", "pandas", "numpy", "scipy", "submitit", "rich", "detectron2"}
+    assert "harness.cli" in loaded
+    assert not loaded & heavy
+
+
+def test_listing_and_showing(place, capsys):
+    assert cli.main(["recipes", *TOY]) == 0
+    assert capsys.readouterr().out.splitlines()[0].split() == ["byol", ",", "coco,", "4", "epochs"]
+    assert cli.main(["show", "recipe", "byol", "--set", "byol.train.epochs=7", *TOY]) == 0
+    assert "epochs: 7" in capsys.readouterr().out
+    assert cli.main(["show", "profile", "toy.yaml"]) == 0
+    assert "name: toy" in capsys.readouterr().out
+
+
+def test_scenes_are_generated_and_data_checked(place, capsys):
+    assert cli.main(["data", "scenes", "made", *TOY]) == 0
+    assert cli.main(["data", "check", "made", *TOY]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "made: whole"
+    assert [line[:4] for line in lines[1:]] == ["ok  "] * 3
+    assert cli.main(["data", "check", "made", "--full", *TOY]) == 1
+    said = capsys.readouterr().out
+    assert "no   made/coco/train2017/1.jpg: cannot identify image file" in said
+    assert "0 of 1 images decode" in said
+    (place.folder / "made" / "voc.txt").unlink()
+    assert cli.main(["data", "check", "made", *TOY]) == 1
+    assert "no   voc_detection: made/voc.txt: no such file" in capsys.readouterr().out

@@ -1,0 +1,207 @@
+"""Run, plan, status and table over a store of the fake rooms."""
+
+import json
+import os
+
+import pytest
+
+from harness import cli, display, status, worker
+from harness.display import Bars, Overall, Plain, numbers
+from harness.estimate import Estimates
+from harness.reconcile import Running
+from harness.store import Store
+
+
+@pytest.fixture
+def runs(place, planned):
+    return Store(place.store)
+
+
+def do(runs, *jobs):
+    for job in jobs:
+        runs.prepare(job)
+        worker.execute(runs.directory(job))
+
+
+def output(capsys, *arguments):
+    capsys.readouterr()  # what workers in this process have said
+    assert cli.main([*arguments, "--profile", "toy.yaml"]) == 0
+    return capsys.readouterr().out
+
+
+def test_run_does_what_is_missing_says_so_and_then_has_nothing_to_do(place):
+    code, _, errors = place.harness("run", "1", "--only", "byol", "--workers", "2")
+    assert code == 0, errors
+    assert "3 jobs: 3 done" in errors
+    assert "[100%" in errors
+    code, _, errors = place.harness("run", "1", "--only", "byol")
+    assert (code, errors.count("\n")) == (0, 1)
+    assert place.names() == ["byol", "byol.r0", "byol.r1"]
+
+
+def test_a_failed_run_names_the_error_the_log_and_what_waits(place):
+    place.fail("byol", "data")
+    code, _, errors = place.harness("run", "1", "--only", "byol")
+    assert code == 1
+    assert "failed: pretrain byol: data: scenes/1.jpg: is truncated. Replace it." in errors
+    log = errors.partition("log: ")[2].split("\n")[0]
+    assert "is truncated" in (place.folder / log).read_text()
+    assert "blocked: 2 runs wait for pretrain byol" in errors
+    assert "--rerun retry" in errors
+    place.mend("byol")
+    assert place.harness("run", "1", "--only", "byol")[0] == 1
+    assert place.harness("run", "1", "--only", "byol", "--rerun", "retry")[0] == 0
+
+
+def test_never_runs_nothing(place, planned, capsys):
+    assert cli.main(["run", "1", "--rerun", "never", "--profile", "toy.yaml"]) == 0
+    assert "9 jobs: 9 missing" in capsys.readouterr().err
+    assert place.names() == []
+
+
+def test_plan_says_what_would_run_and_how_long_by_measured_jobs(place, planned, runs, capsys):
+    before = output(capsys, "plan", "1", "--workers", "2")
+    assert "9 of 9 jobs to run" in before
+    assert "the profile's guess" in before
+    do(runs, *planned.jobs[:2], planned.jobs[3])
+    path = runs.directory(planned.jobs[1]) / "record.json"
+    record = json.loads(path.read_text())
+    record["timings"]["seconds"] = 40.0
+    path.write_text(json.dumps(record))
+    after = output(capsys, "plan", "1", "--workers", "1")
+    assert "6 of 9 jobs to run: 3 min 20 s of work, 3 min 20 s with 1 at once (measured)" in after
+    assert "done     byol         voc_detection  0" in after
+    assert not (place.store / "transfer" / planned.jobs[2].name).exists()
+
+
+def test_a_plan_before_the_scenes_are_there_says_so(place, capsys):
+    assert "are generated first" in output(capsys, "plan", "1")
+    assert not (place.folder / "data").exists()
+
+
+def test_status_shows_every_run(place, planned, runs, capsys):
+    place.fail("byol.r1", "code")
+    do(runs, *planned.jobs[:4])
+    place.fail("random-init", "code")
+    do(runs, planned.jobs[6])
+    (runs.directory(planned.jobs[3]) / "record.json").unlink()  # this process lives: its claim is running
+    lines = {line.split("  ")[0]: line.split()[1:] for line in output(capsys, "status", "1").splitlines() if line}
+    assert lines["BYOL"] == ["✓", "done", "✓✗"]
+    assert lines["PixCon-SR"] == ["▶", "running", "100%", "··"]
+    assert lines["random init"][1:] == ["✗", "failed", "bb"]
+    assert lines["ORL"] == ["not", "implemented"]
+
+
+def test_status_of_a_selection_and_of_tasks_to_come(planned, capsys):
+    selected = output(capsys, "status", "1", "--only", "byol")
+    assert "PixCon-SR\n" in selected
+    assert "3 jobs: 3 missing" in selected
+    assert output(capsys, "status", "2").count("not implemented") > 8
+
+
+def test_status_tells_queued_from_missing_while_a_harness_is_at_work(planned, runs, capsys):
+    runs.prepare(planned.jobs[0])
+    assert "q queued  " not in output(capsys, "status", "1").partition("✓ done")[0]
+    with runs.driver():
+        assert "q queued  " in output(capsys, "status", "1").partition("✓ done")[0]
+
+
+def test_files_that_do_not_count_and_other_versions_are_reported(place, planned, runs, capsys):
+    do(runs, *planned.jobs[:2])
+    path = runs.directory(planned.jobs[1]) / "record.json"
+    path.write_text("{")
+    said = output(capsys, "status", "1")
+    assert f"does not count: {os.path.relpath(path)}: unreadable" in said.replace(str(place.folder) + "/", "")
+    assert path.exists()
+    said = output(capsys, "plan", "1", "--set", "byol.version=2")
+    assert f"stale: runs/pretrain/{planned.jobs[0].name}: version 1 of byol, which is at 2 now" in said
+
+
+def test_the_table_is_filled_from_finished_runs(place, planned, runs, capsys):
+    do(runs, *planned.jobs[:3], *planned.jobs[3:5])
+    text = output(capsys, "table", "1")
+    metrics = [runs.look(job).record["metrics"]["AP"] for job in planned.jobs[1:3]]
+    assert f"{sum(metrics) / 2:.2f} ±" in text
+    assert "(1/2)" in text
+    assert "profile: toy" in text
+    assert "torchvision 0" in text
+    output(capsys, "table", "1", "--out", "out/1.csv", "--out", "out/1.tex", "--out", "out/1.txt")
+    assert (place.folder / "out" / "1.txt").read_text() == text
+    assert "tabular" in (place.folder / "out" / "1.tex").read_text()
+    assert (place.folder / "out" / "1.csv").read_text().count("\n") > 5
+
+
+def test_overrides_are_shown_on_the_table(planned, capsys):
+    text = output(capsys, "table", "1", "--set", "byol.train.epochs=3")
+    assert "profile: toy + overrides;" in text
+    assert "- overrides: byol.train.epochs=3\n" in text
+
+
+def test_blocked_is_what_waits_for_a_failure(place, planned, runs):
+    place.fail("byol", "code")
+    do(runs, planned.jobs[0])
+    looks = status.survey(runs, planned.jobs)
+    assert [looks[job.name].state for job in planned.jobs[:4]] == ["failed", "blocked", "blocked", "missing"]
+    assert status.counts(looks.values()) == "6 missing, 2 blocked, 1 failed"
+
+
+PROGRESS = {
+    "step": 30,
+    "total": 120,
+    "seconds": 10.0,
+    "left": 30.0,
+    "numbers": {"loss": 3.21456, "images_per_second": 412.3},
+}
+
+
+def test_numbers_are_for_people():
+    assert numbers(PROGRESS) == "30/120  loss 3.215  412 images/s"
+    assert numbers({}) == "starting"
+
+
+def test_overall_progress_weighs_jobs_by_their_seconds(planned):
+    overall = Overall(planned.jobs, Estimates(planned.profile.seconds), workers=1)
+    parents, children = planned.profile.seconds.pretrain, planned.profile.seconds.transfer
+    share, seconds = overall.measure([], planned.jobs)
+    assert (share, seconds) == (0, 3 * parents + 6 * children)
+    running = [Running(planned.jobs[0], PROGRESS, False)]
+    share, seconds = overall.measure(running, planned.jobs)
+    assert seconds == 30 + 2 * 40 + 6 * children  # the two parents to come will take what this one will have taken
+    assert share == pytest.approx(10 / (10 + seconds))
+    assert overall.measure([], [])[0] == 1
+
+
+def test_lines_come_now_and_then(planned, runs, capsys, monkeypatch):
+    plain = Plain(Overall(planned.jobs, Estimates(planned.profile.seconds), 2))
+    plain.started(planned.jobs[0], 1)
+    plain.tick([Running(planned.jobs[0], PROGRESS, False)], planned.jobs)
+    monkeypatch.setattr(display, "LINE_SECONDS", 0)
+    plain.tick([Running(planned.jobs[0], PROGRESS, False)], planned.jobs)
+    do(runs, planned.jobs[0])
+    plain.ended(planned.jobs[0], runs.look(planned.jobs[0]))
+    assert "done   pretrain byol" in capsys.readouterr().err
+
+
+def test_bars_follow_the_running_jobs(planned, runs):
+    from io import StringIO
+
+    from rich.console import Console
+    from rich.progress import Progress, TextColumn
+
+    screen = StringIO()
+    columns = TextColumn("{task.description}"), TextColumn("{task.fields[words]}")
+    with Progress(*columns, console=Console(file=screen, width=200), auto_refresh=False) as progress:
+        bars = Bars(Overall(planned.jobs, Estimates(planned.profile.seconds), 2), progress)
+        bars.started(planned.jobs[0], 2)
+        bars.tick([Running(planned.jobs[0], PROGRESS, False), Running(planned.jobs[3], {}, True)], planned.jobs)
+        shown = {task.description: (task.completed, task.total, task.fields["words"]) for task in progress.tasks}
+        assert shown["pretrain byol"] == (30, 120, "30/120  loss 3.215  412 images/s  30 s to go")
+        assert shown["pretrain pixcon-sr"] == (0, None, "starting  (another harness)")
+        assert shown["all jobs"][2].startswith("3%  0/9 jobs")
+        do(runs, planned.jobs[0])
+        bars.ended(planned.jobs[0], runs.look(planned.jobs[0]))
+        bars._drawn = 0
+        bars.tick([], planned.jobs[1:])
+        assert [task.description for task in progress.tasks] == ["all jobs"]
+    assert "start 2 of pretrain byol: the last one was interrupted" in screen.getvalue()
+    assert "done   pretrain byol" in screen.getvalue()

@@ -1,0 +1,38 @@
+"""The Makefile and the pins."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def make(*arguments):
+    return subprocess.run(["make", "-C", str(ROOT), *arguments], capture_output=True, text=True)
+
+
+def test_help_lists_every_target():
+    phony = re.search(r"\.PHONY: (.*)", (ROOT / "Makefile").read_text())[1].split()
+    listed = re.findall(r"^  make (\S+) +\S", make("help").stdout, re.MULTILINE)
+    assert sorted(listed) == sorted(phony)
+
+
+def test_variables_are_passed_on():
+    said = make(
+        "-n", "table1", "DATA=/datasets", "PROFILE=paper", "CLUSTER=big", "SET=byol.optim.lr=1 scenes.seed=2",
+        "WORKERS=3", "STORE=/store", "RERUN=retry", "IMAGES=a b",
+    ).stdout  # fmt: skip
+    run = next(line for line in said.splitlines() if "harness run" in line)
+    for words in (
+        "harness run 1 ", "--data /datasets", "--profile paper", "--cluster big", "--set byol.optim.lr=1",
+        "--set scenes.seed=2", "--workers 3", "--store /store", "--rerun retry", "--pretrain-images a b",
+    ):  # fmt: skip
+        assert words in run
+
+
+@pytest.mark.parametrize("line", (ROOT / "constraints.txt").read_text().splitlines())
+def test_constraints_are_exact_pins_without_addresses(line):
+    assert re.fullmatch(r"#.*|[A-Za-z0-9_.-]+==[0-9][0-9a-z.]*|setuptools<82", line)
+    assert "nvidia" not in line

@@ -1,0 +1,110 @@
+"""From tables to jobs."""
+
+from pathlib import Path
+
+import pytest
+
+from ground.errors import ConfigError, DataError
+from harness.plan import Request, build
+
+
+@pytest.fixture
+def data(place):
+    (place.folder / "real" / "coco" / "train2017").mkdir(parents=True)
+    (place.folder / "real" / "coco" / "train2017" / "1.jpg").write_text("one")
+    (place.folder / "real" / "voc.txt").write_text("boxes")
+    return place
+
+
+def plan(**changes):
+    return build(Request(**{"tables": ("1",), "profile": "bare.yaml", "data": "real", **changes}))
+
+
+def test_every_known_recipe_of_the_table_is_pretrained_once_and_transferred_each_run(data):
+    jobs = plan().jobs
+    assert [(job.kind, job.recipe, job.run) for job in jobs] == [
+        (kind, recipe, run)
+        for recipe in ("byol", "pixcon-sr", "random-init")
+        for kind, run in (("pretrain", None), ("transfer", 0), ("transfer", 1))
+    ]
+    assert jobs[1].parent == jobs[0].name == f"byol.coco.s0-{jobs[0].key[:10]}"
+    assert jobs[1].parent_key == jobs[0].key
+    assert jobs[1].name == f"voc_detection.byol.r0-{jobs[1].key[:10]}"
+    assert len({job.key for job in jobs}) == len(jobs)
+
+
+def test_a_repeat_has_one_seed_whatever_the_recipe(data):
+    jobs = [job for job in plan().jobs if job.kind == "transfer"]
+    assert len({job.seed for job in jobs if job.run == 0}) == 1
+    assert len({job.seed for job in jobs}) == 2
+    assert all(0 <= job.seed < 2**31 for job in jobs)
+
+
+def keys(**changes):
+    return {(job.recipe, job.task, job.run): job.key for job in plan(**changes).jobs}
+
+
+def changed(**changes):
+    before, after = keys(), keys(**changes)
+    return {
+        (recipe, task is not None)
+        for recipe, task, run in before
+        if before[recipe, task, run] != after[recipe, task, run]
+    }
+
+
+def test_only_what_a_setting_decides_gets_another_key(data):
+    everything = {(recipe, transfer) for recipe in ("byol", "pixcon-sr", "random-init") for transfer in (True, False)}
+    transfers = {(recipe, True) for recipe in ("byol", "pixcon-sr", "random-init")}
+    assert changed(overrides=("byol.train.epochs=9",)) == {("byol", True), ("byol", False)}
+    assert changed(overrides=("voc_detection.schedule.iterations=9",)) == transfers
+    assert changed(overrides=("pretrain.train.workers=9", "voc_detection.runs=2")) == set()
+    assert changed(seed=1) == everything
+
+
+def test_data_not_its_place_is_part_of_the_key(data):
+    before = keys()
+    Path("real").rename("moved")
+    assert keys(data="moved") == before
+    (Path("moved") / "coco" / "train2017" / "2.jpg").write_text("two")
+    after = keys(data="moved")
+    assert all(after[name] != before[name] for name in before)
+
+
+def test_a_selection_keeps_the_parents_of_what_is_left(data):
+    jobs = plan(recipes=("random-init",), tasks=("voc_detection",)).jobs
+    assert [(job.kind, job.recipe) for job in jobs] == [("pretrain", "random-init"), *[("transfer", "random-init")] * 2]
+
+
+def test_two_tables_share_their_jobs(data):
+    assert plan(tables=("1", "table1")).jobs == plan().jobs
+
+
+def test_nothing_is_pretrained_for_tasks_that_do_not_exist(data):
+    assert plan(tables=("2",)).jobs == ()
+
+
+def test_scenes_that_are_not_generated_leave_a_plan_of_missing_jobs(place):
+    unborn = build(Request(tables=("1",), profile="toy.yaml"))
+    assert not unborn.generated
+    assert len(unborn.jobs) == 9
+    unborn.source.generate(lambda step, total, **numbers: None)
+    born = build(Request(tables=("1",), profile="toy.yaml"))
+    assert born.generated
+    assert not {job.key for job in born.jobs} & {job.key for job in unborn.jobs}
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "line"),
+    [
+        ({"tables": ("99",)}, ConfigError, "table99"),
+        ({"recipes": ("byoll",)}, ConfigError, r"recipe `byoll`: unknown\. Did you mean `byol`\?"),
+        ({"tasks": ("voc",)}, ConfigError, r"task `voc`: unknown"),
+        ({"profile": "papr"}, ConfigError, r"profiles `papr`: unknown\. Did you mean `paper`\?"),
+        ({"data": "nowhere"}, DataError, r"nowhere/coco/train2017: no such image folder"),
+        ({"pretrain_images": ("no/images",)}, DataError, r"no/images: no such image folder"),
+    ],
+)
+def test_what_cannot_be_planned_is_one_line(data, changes, error, line):
+    with pytest.raises(error, match=line):
+        plan(**changes)

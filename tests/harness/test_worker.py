@@ -1,0 +1,206 @@
+"""What happens in a job's own process, here in this one."""
+
+import errno
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from ground.errors import StorageError
+from harness import claims, progress, worker
+from harness.progress import Stopped
+from harness.store import Store
+
+
+@pytest.fixture
+def runs(place, planned):
+    runs = Store(place.store)
+    for job in planned.jobs:
+        runs.prepare(job)
+    return runs
+
+
+def record(runs, job):
+    return json.loads((runs.directory(job) / "record.json").read_text())
+
+
+def another_process(monkeypatch):
+    """From now on this process counts as another one than it was, and the old one as dead."""
+    here = claims.Owner.here()
+    monkeypatch.setattr(claims, "_state_and_start", lambda pid: ("R", "later"))
+    assert not here.alive(0)
+
+
+def test_a_job_leaves_a_record_of_everything(runs, planned, place):
+    parent, child = planned.jobs[:2]
+    assert worker.execute(runs.directory(parent)) == "done"
+    assert worker.execute(runs.directory(child)) == "done"
+    made, found = record(runs, parent), record(runs, child)
+    assert set(found) == set(made) == {
+        "schema", "kind", "key", "name", "status", "recipe", "task", "run", "seed", "profile", "overrides", "tool",
+        "data", "config", "version", "threads", "parents", "metrics", "outputs", "timings", "host", "device",
+        "versions", "code", "error",
+    }  # fmt: skip
+    assert list(made["outputs"]) == ["backbone.safetensors"]
+    assert found["parents"] == {"weights": parent.key}
+    assert found["tool"] == "torchvision 0"
+    assert set(found["metrics"]) == {"AP", "AP50", "AP75"}
+    assert found["timings"]["attempts"] == 1
+    assert found["device"] == "cpu, 1 thread"
+    assert found["versions"]["python"].startswith(f"3.{sys.version_info.minor}")
+    assert runs.progress(child)["step"] == 4
+
+
+def test_a_finished_job_is_not_done_again(runs, planned, place, monkeypatch):
+    directory = runs.directory(planned.jobs[0])
+    worker.execute(directory)
+    another_process(monkeypatch)
+    before = (directory / "record.json").read_bytes()
+    assert worker.execute(directory) == "not mine"
+    assert (directory / "record.json").read_bytes() == before
+    assert os.listdir(directory / "attempts") == ["0001"]
+    assert place.names() == ["byol"]
+
+
+def test_a_job_that_somebody_has_is_left_to_him(runs, planned, place):
+    directory = runs.directory(planned.jobs[0])
+    claim = claims.acquire(directory / "attempts")
+    assert worker.execute(directory) == "not mine"
+    assert place.names() == []
+    claim.rest()
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"), [("data", "scenes/1.jpg: is truncated. Replace it."), ("code", "RuntimeError: a bug in byol")]
+)
+def test_a_failure_is_written_down(runs, planned, place, kind, message, capsys):
+    place.fail("byol", kind)
+    assert worker.execute(runs.directory(planned.jobs[0])) == "failed"
+    assert record(runs, planned.jobs[0])["error"] == {"kind": kind, "message": message}
+    look = runs.look(planned.jobs[0])
+    assert (look.state, look.reason) == ("failed", f"{kind}: {message}")
+    assert ("Traceback" in capsys.readouterr().err) is (kind == "code")
+
+
+def test_a_full_disk_under_a_room_is_a_storage_failure(runs, planned, monkeypatch):
+    from pretrain import run
+
+    def full(*arguments, **keywords):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(run, "run", full)
+    worker.execute(runs.directory(planned.jobs[0]))
+    assert record(runs, planned.jobs[0])["error"]["kind"] == "storage"
+
+
+def test_data_that_changed_since_the_plan_fails_the_job(runs, planned):
+    (planned.source.root / "coco" / "train2017" / "2.jpg").write_text("new")
+    worker.execute(runs.directory(planned.jobs[0]))
+    assert "changed after the job was planned" in record(runs, planned.jobs[0])["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (lambda folder: (folder / "backbone.safetensors").write_text("other"), "is not the file that its record names"),
+        (lambda folder: (folder / "backbone.safetensors").unlink(), "is gone"),
+        (lambda folder: (folder / "record.json").unlink(), "is not a finished pre-training"),
+    ],
+)
+def test_weights_must_be_those_of_the_record(runs, planned, harm, message):
+    parent, child = planned.jobs[:2]
+    worker.execute(runs.directory(parent))
+    harm(runs.directory(parent))
+    assert worker.execute(runs.directory(child)) == "failed"
+    assert record(runs, child)["error"]["kind"] == "weights"
+    assert message in record(runs, child)["error"]["message"]
+
+
+def test_settings_that_do_not_give_the_key_are_refused(runs, planned):
+    path = runs.directory(planned.jobs[0]) / "job.json"
+    settings = json.loads(path.read_text())
+    settings["config"]["train"]["epochs"] = 1
+    path.write_text(json.dumps(settings))
+    worker.execute(path.parent)
+    assert record(runs, planned.jobs[0])["error"]["message"].startswith(f"{path}: its settings do not give its key")
+
+
+def test_a_broken_record_is_set_aside_and_the_job_done(runs, planned):
+    directory = runs.directory(planned.jobs[0])
+    (directory / "record.json").write_text("{")
+    assert worker.execute(directory) == "done"
+    assert (directory / "record.json.bad-1").read_text() == "{"
+    assert list(record(runs, planned.jobs[0])["outputs"]) == ["backbone.safetensors"]
+
+
+def test_a_job_that_is_overtaken_writes_nothing_more(runs, planned, monkeypatch):
+    directory = runs.directory(planned.jobs[0])
+    from pretrain import run
+
+    def overtaken(config, **keywords):
+        (directory / "attempts" / "0002").touch()
+        return {"loss": 1.0}
+
+    monkeypatch.setattr(run, "run", overtaken)
+    with pytest.raises(Stopped):
+        worker.execute(directory)
+    assert not (directory / "record.json").exists()
+
+
+def test_a_report_stops_a_job_that_is_overtaken(tmp_path):
+    claim = claims.acquire(tmp_path / "attempts")
+    report = progress.Progress(tmp_path, claim)
+    report(1, 10, loss=2.5)
+    assert json.loads((tmp_path / "progress.json").read_text())["numbers"] == {"loss": 2.5}
+    report(2, 10, loss=2.0)  # less than half a second later: not written
+    assert json.loads((tmp_path / "progress.json").read_text())["step"] == 1
+    (tmp_path / "attempts" / "0002").touch()
+    report._written = 0.0
+    with pytest.raises(Stopped):
+        report(3, 10)
+    claim.rest()
+
+
+def test_seconds_add_up_over_attempts(tmp_path):
+    (tmp_path / "progress.json").write_text('{"seconds": 100}')
+    claim = claims.acquire(tmp_path / "attempts")
+    assert 100 < progress.Progress(tmp_path, claim).seconds() < 200
+    claim.rest()
+
+
+def test_no_job_no_work(tmp_path):
+    with pytest.raises(StorageError, match=r"job\.json"):
+        worker.execute(tmp_path)
+
+
+def test_the_metrics_do_not_depend_on_what_the_process_did_before(runs, planned, place):
+    import random
+
+    numbers = []
+    for word in ("one", "two"):
+        random.seed(word)
+        worker.execute(runs.directory(planned.jobs[0]))
+        numbers.append(record(runs, planned.jobs[0])["metrics"])
+        runs.set_aside(planned.jobs[0])
+        runs.prepare(planned.jobs[0])
+    assert numbers[0] == numbers[1]
+
+
+def test_a_job_is_told_its_threads_before_its_interpreter_starts():
+    assert worker.environment(3)["OMP_NUM_THREADS"] == "3"
+    assert worker.environment(3)["PYTHONHASHSEED"] == "0"
+
+
+def test_the_log_holds_all_output(place, runs, planned):
+    import subprocess
+
+    directory = runs.directory(planned.jobs[0])
+    place.fail("byol", "code")
+    code = f"from harness import worker; print(worker.main({str(directory)!r}))"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    log = Path(directory / "log.txt").read_text()
+    assert "attempt 1: pretrain byol" in log
+    assert "Traceback" in log
+    assert "failed: code: RuntimeError: a bug in byol" in log
