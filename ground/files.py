@@ -15,6 +15,7 @@ from ground.errors import StorageError
 _STORAGE_REMEDIES = {
     errno.ENOSPC: "Free some space and run again; finished runs are kept.",
     errno.EDQUOT: "Free some quota and run again; finished runs are kept.",
+    errno.EEXIST: "A file lies where a folder should be: remove it or choose another folder.",
     errno.EROFS: "Choose a writable folder.",
     errno.EACCES: "Choose a folder you may write to.",
     errno.ENOTDIR: "One of the folders above it is a file; choose another place.",

@@ -13,7 +13,7 @@ from pretrain import distributed
 from pretrain.config import PixelContrast, PretrainConfig
 from pretrain.data import check, images
 from pretrain.model.student_teacher import StudentTeacher
-from pretrain.training import checkpoint
+from pretrain.training.export import export_backbone
 from pretrain.training.loop import Trainer, exported, train
 
 BACKBONE = "backbone.safetensors"
@@ -57,7 +57,7 @@ def run(
             )
         metrics = train(trainer, listed, out, report)
     if distributed.rank() == 0:
-        checkpoint.export_backbone(out / BACKBONE, exported(trainer))
+        export_backbone(out / BACKBONE, exported(trainer))
     return metrics
 
 

@@ -14,6 +14,7 @@ from torch.amp.grad_scaler import GradScaler
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
+from ground import checkpoint
 from ground.errors import UserError
 from ground.progress import Report
 from ground.seeding import derive_seed, generator
@@ -21,7 +22,7 @@ from pretrain import distributed
 from pretrain.branches.base import Geometry
 from pretrain.config import PretrainConfig
 from pretrain.model.student_teacher import StudentTeacher
-from pretrain.training import checkpoint
+from pretrain.training.export import export_backbone
 from pretrain.training.monitor import Monitor, Outcome
 from pretrain.training.schedule import learning_rate, teacher_momentum
 from pretrain.views import photometric
@@ -55,7 +56,7 @@ class Trainer:
             self.network = DistributedDataParallel(self.model, broadcast_buffers=False)
 
     @property
-    def parts(self) -> checkpoint.Parts:
+    def parts(self) -> dict[str, checkpoint.Stateful]:
         """What a checkpoint holds."""
         return {"model": self.model, "optimizer": self.optimizer, "scaler": self.scaler}
 
@@ -128,11 +129,11 @@ def train(trainer: Trainer, images: list[Path], out: Path, report: Report) -> di
         due = time.monotonic() - last_saved > settings.checkpoint_minutes * 60
         if distributed.rank() == 0 and (due or step + 1 == steps):
             monitor.flush()  # a diverged state is never saved
-            checkpoint.save(saved, step + 1, reproducible(monitor.latest), trainer.parts)
+            checkpoint.save(saved, step + 1, trainer.parts, reproducible(monitor.latest))
             last_saved = time.monotonic()
         if settings.snapshot_epochs and (step + 1) % (settings.snapshot_epochs * steps_per_epoch) == 0:
             epoch = (step + 1) // steps_per_epoch
-            checkpoint.export_backbone(out / "snapshots" / f"epoch-{epoch:04d}.safetensors", exported(trainer))
+            export_backbone(out / "snapshots" / f"epoch-{epoch:04d}.safetensors", exported(trainer))
     monitor.close()
     return reproducible(monitor.latest)
 

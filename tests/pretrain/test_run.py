@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from ground import backbones
 from ground.errors import ConfigError, DataError, DivergedError, WeightsError
 from pretrain.run import BACKBONE, run
-from pretrain.training import checkpoint, loop
+from pretrain.training import loop
 
 TRAINED = ["byol", "mocov2plus", "densecl", "pixcon-sim", "pixcon-coord", "pixcon-sr"]
 
@@ -169,16 +169,3 @@ def test_a_checkpoint_of_another_network_is_refused(tiny, photos, tmp_path):
     run(tiny("byol"), seed=0, folders=[photos], out=tmp_path / "out")
     with pytest.raises(WeightsError, match="is no checkpoint of this run"):
         run(tiny("pixcon-sr"), seed=0, folders=[photos], out=tmp_path / "out")
-
-
-def test_a_checkpoint_is_whole_or_absent(tmp_path, monkeypatch):
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    checkpoint.save(tmp_path / "c.pt", 1, {}, {"model": torch.nn.Linear(1, 1)})
-    before = (tmp_path / "c.pt").read_bytes()
-    monkeypatch.setattr("os.replace", full)
-    with pytest.raises(Exception, match="No space left"):
-        checkpoint.save(tmp_path / "c.pt", 2, {}, {"model": torch.nn.Linear(1, 1)})
-    assert (tmp_path / "c.pt").read_bytes() == before
-    assert [path.name for path in tmp_path.iterdir()] == ["c.pt"]

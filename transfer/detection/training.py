@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
+from ground import checkpoint
 from ground.errors import DivergedError
 from ground.files import storage_errors
 from ground.progress import Report
 from ground.seeding import derive_seed
 from transfer.config import Schedule, TaskConfig
-from transfer.detection import checkpoint
 from transfer.detection.detector import Detector
 from transfer.detection.precise_bn import renew
 from transfer.detection.samples import Sample, batches
@@ -66,7 +66,8 @@ class Trainer:
         schedule = self.config.schedule
         sgd = optimiser(self.model, schedule)
         path = self.out / "checkpoint.pt"
-        start = checkpoint.restore(path, self.model, sgd, self.device)
+        parts: dict[str, checkpoint.Stateful] = {"model": self.model, "optimizer": sgd}
+        start, _ = checkpoint.restore(path, parts, self.device)
         stream = batches(images, self.config, self.seed, start)
         self.model.train()
         with self._curves(start) as curves:
@@ -75,7 +76,7 @@ class Trainer:
                 for name, value in numbers.items():
                     curves.add_scalar(f"train/{name}", value, iteration + 1)
                 if (iteration + 1) % self.config.checkpoint_every == 0 or iteration + 1 == schedule.iterations:
-                    checkpoint.save(path, iteration + 1, self.model, sgd)
+                    checkpoint.save(path, iteration + 1, parts)
                     curves.flush()
                 self.report(iteration + 1, self.total, loss=numbers["loss"], lr=numbers["lr"])
         numbered = enumerate(islice(stream, schedule.precise_bn_iterations), schedule.iterations)

@@ -1,4 +1,3 @@
-import errno
 import math
 
 import pytest
@@ -6,10 +5,9 @@ import torch
 from torch import nn
 
 from ground.backbones import build
-from ground.errors import DivergedError, StorageError, WeightsError
+from ground.errors import DivergedError
 from ground.progress import silent
 from transfer import voc
-from transfer.detection import checkpoint
 from transfer.detection.heads import region_losses
 from transfer.detection.precise_bn import renew
 from transfer.detection.torchvision import TorchvisionDetector
@@ -96,28 +94,3 @@ def test_a_loss_that_is_not_finite_stops_with_iteration_and_images(tiny, voc_roo
     with pytest.raises(DivergedError, match=rf"iteration 1: .*{message}.* on images 0000\d\d, 0000\d\d\. Lower"):
         trainer.fit(voc.load(voc.listed(voc_root, "VOC2007/trainval")))
     assert not (tmp_path / "checkpoint.pt").exists()
-
-
-def test_a_broken_checkpoint_is_named(tmp_path):
-    net = nn.Linear(2, 2)
-    sgd = torch.optim.SGD(net.parameters(), lr=1.0)
-    path = tmp_path / "checkpoint.pt"
-    checkpoint.save(path, 3, net, sgd)
-    assert checkpoint.restore(path, net, sgd, torch.device("cpu")) == 3
-    with pytest.raises(WeightsError, match=r"checkpoint.pt: is no checkpoint of this run.*size mismatch"):
-        checkpoint.restore(path, nn.Linear(3, 2), sgd, torch.device("cpu"))
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(WeightsError, match=r"is no checkpoint of this run.*Delete it"):
-        checkpoint.restore(path, net, sgd, torch.device("cpu"))
-
-
-def test_a_full_disk_is_one_line(tmp_path, monkeypatch):
-    net = nn.Linear(2, 2)
-
-    def fail(self, content):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(type(tmp_path), "write_bytes", fail)
-    with pytest.raises(StorageError, match=r"checkpoint.pt: No space left on device. Free some space"):
-        checkpoint.save(tmp_path / "checkpoint.pt", 1, net, torch.optim.SGD(net.parameters(), lr=1.0))
-    assert list(tmp_path.iterdir()) == []
