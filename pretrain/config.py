@@ -88,8 +88,8 @@ class Contrast(Branch):
 
     temperature: PositiveFloat = 0.2
     queue: PositiveInt = 65536
-    query_block: PositiveInt = not_identity(4096)
-    """Queries compared with the queue at once: bounds memory; each query is summed alone, so results stay."""
+    query_block: PositiveInt = 4096
+    """Queries compared with the queue at once: bounds memory. Matrix products of another shape round otherwise."""
 
 
 class ImageContrast(Contrast):

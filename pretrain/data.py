@@ -20,12 +20,20 @@ def folders(config: PretrainConfig, root: Path) -> list[Path]:
 
 
 def images(folder: Path) -> Iterator[Path]:
-    """Every image file below ``folder``, in an order that no file system decides."""
-    for parent, below, files in os.walk(folder):
+    """Every image file below ``folder``, in an order that no file system decides.
+
+    Raises:
+        DataError: a folder that cannot be listed; left out silently it would change the data set.
+    """
+    for parent, below, files in os.walk(folder, onerror=_refuse):
         below.sort()
         for name in sorted(files):
             if os.path.splitext(name)[1].lower() in SUFFIXES:
                 yield Path(parent, name)
+
+
+def _refuse(error: OSError) -> None:
+    raise DataError(error.filename, f"cannot be listed ({error.strerror})", "Mend its permissions, then run again.")
 
 
 def check(image_folders: list[Path]) -> int:

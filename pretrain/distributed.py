@@ -36,6 +36,13 @@ def gather(values: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
+def mean(values: Tensor) -> Tensor:
+    """``values`` averaged over the processes; no gradient."""
+    if world() > 1:
+        dist.all_reduce(values)
+    return values / world()
+
+
 def use_cuda_norms(model: nn.Module) -> nn.Module:
     """Torch's fused synchronised batch norm in place of ours, where it can run."""
     return cast(nn.Module, nn.SyncBatchNorm.convert_sync_batchnorm(model))

@@ -26,7 +26,7 @@ class ImageContrastBranch(Branch):
 
     def direction(self, query: Tensor, key: Tensor, geometry: Geometry, views: tuple[int, int]) -> Tensor:
         """Mean InfoNCE of the batch; see ``Branch.direction``."""
-        queries = F.normalize(self.online(pool(query)), dim=1)
+        queries = F.normalize(self.online(pool(query)).float(), dim=1)
         keys = F.normalize(self.momentum(pool(key)).float(), dim=1)
         self.fresh.keep(views[1], keys)
         return queue_infonce(queries, keys, self.fresh.queue.keys, self.temperature, self.block).mean()

@@ -13,6 +13,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from ground.errors import DivergedError
 from ground.progress import Report
+from pretrain import distributed
 from pretrain.model.student_teacher import feature_std
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ class Monitor:
 
     def __init__(self, folder: Path, images: list[Path], batch: int, every: int, first: int, report: Report) -> None:
         # Steps after the last checkpoint are trained again: drop what a killed attempt wrote of them.
-        self._writer = SummaryWriter(str(folder), purge_step=first)
+        self._writer = SummaryWriter(str(folder), purge_step=first) if distributed.rank() == 0 else None
         self._images, self._batch, self._every, self._report = images, batch, every, report
         self._pending: list[tuple[int, dict[str, Tensor], list[int]]] = []
         self._since, self._at = time.monotonic(), first
@@ -49,7 +50,8 @@ class Monitor:
             self.flush()
             self.latest["feature_std"] = float(feature_std(outcome.pooled))
             self._write(step, outcome)
-        self._report(step + 1, total, **self.latest)
+        if distributed.rank() == 0:
+            self._report(step + 1, total, **self.latest)
 
     def flush(self) -> None:
         """Read the pending losses.
@@ -60,10 +62,14 @@ class Monitor:
         if not self._pending:
             return
         names = list(self._pending[0][1])
-        table = torch.stack([torch.stack([losses[n] for n in names]) for _, losses, _ in self._pending]).float().cpu()
+        table = torch.stack([torch.stack([losses[n] for n in names]) for _, losses, _ in self._pending]).float()
+        # The mean over processes; a loss that is no number on one of them stops all.
+        table = distributed.mean(table).cpu()
         for row, (step, _, indices) in zip(table, self._pending, strict=True):
             if not torch.isfinite(row).all():
-                raise _diverged(step, dict(zip(names, row.tolist(), strict=True)), [self._images[i] for i in indices])
+                images = [self._images[index] for index in indices]
+                log.error("step %d, not finite, images: %s", step + 1, " ".join(map(str, images)))
+                raise _diverged(step, dict(zip(names, row.tolist(), strict=True)), images)
         last = table[-1].tolist()
         self.latest = {f"loss/{name}": value for name, value in zip(names, last, strict=True)} | {"loss": sum(last)}
         self._pending.clear()
@@ -74,15 +80,17 @@ class Monitor:
         self._since, self._at = now, step + 1
         self.latest["images_per_second"] = speed
         scalars = self.latest | {"learning_rate": outcome.learning_rate, "teacher_momentum": outcome.momentum}
-        for name, value in scalars.items():
-            self._writer.add_scalar(name, value, step + 1)
+        if self._writer:
+            for name, value in scalars.items():
+                self._writer.add_scalar(name, value, step + 1)
         if self.latest["feature_std"] < COLLAPSED and not self._warned:
             log.warning("step %d: features are collapsing (std %.3f of 1)", step + 1, self.latest["feature_std"])
             self._warned = True
 
     def close(self) -> None:
         """Write out the curves."""
-        self._writer.close()
+        if self._writer:
+            self._writer.close()
 
 
 def _diverged(step: int, losses: dict[str, float], images: list[Path]) -> DivergedError:

@@ -100,7 +100,7 @@ def open_rgb(path: Path) -> Image.Image:
             return image.convert("RGB")
     except FileNotFoundError:
         raise DataError(path, "the image is gone", "Restore it, or run again to list the folder anew.") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
         raise DataError(path, f"cannot be decoded ({error})", "Replace or delete the file, then run again.") from None
 
 

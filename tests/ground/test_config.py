@@ -47,7 +47,7 @@ def test_errors_name_place_field_and_remedy_in_one_line(settings, line):
 
 
 @pytest.mark.parametrize(
-    ("text", "problem"), [("b: 1\na: [1", "not valid YAML (line 2)"), ("- 1", "no mapping"), (None, "no such file")]
+    ("text", "problem"), [("b: 1\na: [1", "not valid YAML (line 3)"), ("- 1", "no mapping"), (None, "no such file")]
 )
 def test_unreadable_yaml_is_named(text, problem, tmp_path):
     path = tmp_path / "x.yaml"

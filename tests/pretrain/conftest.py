@@ -35,6 +35,8 @@ def tiny():
                 small["queue"] = 32
             branches[key] = small
         settings = merge(TINY, {"model": {"branches": branches, "norm": {"group": 4}}})
+        for key in settings["model"]["branches"]:
+            settings["model"]["branches"][key] |= (overrides or {}).get("model", {}).get("branches", {}).get("*", {})
         return recipes.resolve(name, merge(settings, overrides or {}))
 
     return resolve

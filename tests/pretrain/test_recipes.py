@@ -74,3 +74,21 @@ def test_a_star_is_laid_over_every_branch_that_has_the_field():
     assert recipes.resolve("densecl", overrides).model.branches["pixel"].predictor is None
     byol = recipes.resolve("byol", {"model": {"branches": {"*": {"queue": 64, "weight": 2.0}}}})
     assert byol.model.branches["image"].weight == 2.0
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"model": {"branches": {"*": {"quue": 64}}}}, r'unknown field `model\.branches\."\*"\.quue`\. .*`queue`'),
+        ({"model": {"branches": {"*": 5}}}, r"is no mapping of fields"),
+        ({"model": {"branches": 5}}, r"`model\.branches` is no mapping"),
+        ({"model": 5}, r"`model\.branches` is no mapping"),
+        (
+            {"model": {"branches": {"pixle": {"weight": 1}}}},
+            r"no branch `model\.branches\.pixle`.*Did you mean `pixel`",
+        ),
+    ],
+)
+def test_misspelt_and_malformed_branches_are_refused(overrides, message):
+    with pytest.raises(ConfigError, match=message):
+        recipes.resolve("pixcon-sr", overrides)

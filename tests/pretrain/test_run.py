@@ -9,6 +9,8 @@ from safetensors.torch import load_file
 
 from ground import backbones
 from ground.errors import ConfigError, DataError, DivergedError, WeightsError
+from ground.seeding import derive_seed
+from pretrain.model.student_teacher import StudentTeacher
 from pretrain.run import BACKBONE, run
 from pretrain.training import loop
 
@@ -94,11 +96,20 @@ def test_where_the_images_lie_and_what_else_lies_there_changes_nothing(tiny, pho
     assert digest(tmp_path / "a") == digest(tmp_path / "b")
 
 
-def test_accumulation_sees_every_image_once_and_enqueues_the_whole_batch(tiny, photos, tmp_path):
-    config = tiny("pixcon-sr", {"train": {"accumulate": 2}})
+def test_accumulation_sees_every_image_once_and_enqueues_the_whole_batch(tiny, photos, tmp_path, monkeypatch):
+    config = tiny("pixcon-sr", {"train": {"accumulate": 2}, "model": {"branches": {"*": {"queue": 64}}}})
+    taken = []
+    whole = loop.Trainer._accumulate
+    monkeypatch.setattr(loop.Trainer, "_accumulate", lambda self, b: (taken.append(b.indices), whole(self, b))[1])
     run(config, seed=0, folders=[photos], out=tmp_path / "out")
+    assert [len(part) for part in taken] == [4] * 8
+    assert len({index for part in taken[:4] for index in part}) == 16
     state = torch.load(tmp_path / "out" / "checkpoint.pt", weights_only=True)["model"]
-    assert int(state["branches.image.fresh.queue.pointer"]) == 4 * 8 % 32
+    assert int(state["branches.image.fresh.queue.pointer"]) == 4 * 8
+    torch.manual_seed(derive_seed("init", 0))
+    initial = StudentTeacher(config.model).state_dict()["branches.image.fresh.queue.keys"]
+    changed = (state["branches.image.fresh.queue.keys"] != initial).all(1)
+    assert changed.tolist() == [True] * 32 + [False] * 32
 
 
 def test_snapshots_are_kept_by_epoch(tiny, photos, tmp_path):

@@ -1,4 +1,4 @@
-"""One process of ``test_distributed``: one step on this rank's share of a fixed batch, in double precision."""
+"""One process of ``test_distributed``: one step on this rank's share of a fixed batch."""
 
 import json
 import sys
