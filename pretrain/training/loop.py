@@ -131,12 +131,9 @@ def train(trainer: Trainer, images: list[Path], out: Path, report: Report) -> di
             monitor.flush()  # a diverged state is never saved
             checkpoint.save(saved, step + 1, trainer.parts, reproducible(monitor.latest))
             last_saved = time.monotonic()
-        if (
-            distributed.rank() == 0
-            and settings.snapshot_epochs
-            and (step + 1) % (settings.snapshot_epochs * steps_per_epoch) == 0
-        ):
-            epoch = (step + 1) // steps_per_epoch
+        epoch, into = divmod(step + 1, steps_per_epoch)
+        kept = settings.snapshot_epochs and not into and not epoch % settings.snapshot_epochs
+        if distributed.rank() == 0 and kept:
             export_backbone(out / "snapshots" / f"epoch-{epoch:04d}.safetensors", exported(trainer))
     monitor.close()
     return reproducible(monitor.latest)

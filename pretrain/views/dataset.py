@@ -72,11 +72,9 @@ class TwoViews(Dataset[tuple[int, Sample] | UserError]):
         size = (self.views.size, self.views.size)
         sample: list[tuple[np.ndarray, ...]] = []
         for crop, other, photometric in zip(pair, pair[::-1], (self.views.first, self.views.second), strict=True):
-            cut = image.resize(
-                size,
-                _RESAMPLING[self.views.interpolation],
-                box=(crop.x, crop.y, crop.x + crop.w, crop.y + crop.h),
-            )
+            # Cut first: `resize(box=…)` would let pixels outside the crop into its borders.
+            cut = image.crop((crop.x, crop.y, crop.x + crop.w, crop.y + crop.h))
+            cut = cut.resize(size, _RESAMPLING[self.views.interpolation])
             sample.append(
                 (
                     np.asarray(cut).transpose(2, 0, 1),

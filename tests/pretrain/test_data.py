@@ -6,8 +6,10 @@ import torchvision.transforms.functional as reference
 from PIL import Image
 
 from ground.errors import DataError
+from ground.seeding import generator
 from pretrain import data, recipes
-from pretrain.views.dataset import open_rgb
+from pretrain.views.dataset import TwoViews, open_rgb
+from pretrain.views.geometry import draw_pair
 
 
 def test_folders_follow_the_data_set(tmp_path):
@@ -44,9 +46,11 @@ def test_a_decompression_bomb_is_named(tmp_path, monkeypatch):
         open_rgb(tmp_path / "huge.png")
 
 
-def test_resizing_a_box_is_cutting_then_resizing():
-    """The released loader cuts first (torchvision ``resized_crop``); we let Pillow do both at once."""
-    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8))
-    ours = image.resize((32, 32), Image.Resampling.BILINEAR, box=(13, 7, 13 + 71, 7 + 64))
-    theirs = reference.resized_crop(image, 7, 13, 64, 71, [32, 32])
-    assert np.array_equal(np.asarray(ours), np.asarray(theirs))
+def test_views_are_cut_and_resized_as_the_released_loader_does(tmp_path):
+    """torchvision's ``resized_crop`` on the decoded image: cut first, then Pillow's antialiased bilinear."""
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)).save(tmp_path / "a.png")
+    views = recipes.resolve("pixcon-sr", {"views": {"size": 32}}).views
+    _, sample = TwoViews([tmp_path / "a.png"], views, 1, seed=0)[(0, 0)]
+    for crop, (pixels, *_) in zip(draw_pair(generator("view", 0, 0, 0), 120, 90, views), sample, strict=True):
+        expected = reference.resized_crop(open_rgb(tmp_path / "a.png"), crop.y, crop.x, crop.h, crop.w, [32, 32])
+        assert np.array_equal(pixels.transpose(1, 2, 0), np.asarray(expected))

@@ -1,5 +1,6 @@
 """One process of ``test_distributed``: one step on this rank's share of a fixed batch."""
 
+import faulthandler
 import json
 import sys
 from pathlib import Path
@@ -49,6 +50,7 @@ def fixed_batch(rank, world):
 
 
 def main(name, out):
+    faulthandler.dump_traceback_later(80, exit=True)  # a process that waits for the other says where
     torch.set_num_threads(1)
     distributed.start(torch.device("cpu"))
     torch.manual_seed(0)
