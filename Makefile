@@ -2,22 +2,23 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
-PROFILE ?= smoke
-CLUSTER ?= local
-STORE ?= runs
-RERUN ?= missing
-DATA ?=
-IMAGES ?=
-WORKERS ?=
-SET ?=
-TABLE ?= 1
-PYTHON ?=
+# Taken from the command line alone (make DATA=/datasets): what happens to be in the environment is no choice.
+PROFILE = smoke
+CLUSTER = local
+STORE = runs
+RERUN = missing
+DATA =
+IMAGES =
+WORKERS =
+SET =
+TABLE = 1
+PYTHON =
 
 VENV := .venv
 BIN := $(VENV)/bin
 HARNESS := $(BIN)/harness
-SELECT = --profile $(PROFILE) --store $(STORE) $(if $(DATA),--data $(DATA)) \
-	$(if $(IMAGES),--pretrain-images $(IMAGES)) $(foreach each,$(SET),--set $(each))
+SELECT = --profile "$(PROFILE)" --store "$(STORE)" $(if $(DATA),--data "$(DATA)") \
+	$(foreach each,$(IMAGES),--pretrain-images "$(each)") $(foreach each,$(SET),--set '$(each)')
 RUN = $(SELECT) --cluster $(CLUSTER) $(if $(WORKERS),--workers $(WORKERS))
 
 .PHONY: help table table1 plan status test lint format clean-venv clean-out clean-data clean-runs
@@ -58,7 +59,7 @@ clean-data: ## remove generated scenes (data/)
 	rm -rf data
 
 clean-runs: ## remove the run store: every result (STORE)
-	rm -rf $(STORE)
+	rm -rf "$(STORE)"
 
 clean-venv: ## remove .venv
 	rm -rf $(VENV)

@@ -56,7 +56,7 @@ def read(kind: str, home: Path, name: str) -> Settings:
     """The settings of one ``kind`` by name; ``extends: other`` lays a file over the one it names.
 
     Raises:
-        ConfigError: an unknown name, bad YAML, or a circle of ``extends``.
+        ConfigError: an unknown name, bad YAML, or ``extends`` that is no name or goes in a circle.
     """
     chain: list[Settings] = []
     seen: list[str] = []
@@ -65,10 +65,23 @@ def read(kind: str, home: Path, name: str) -> Settings:
         if current in seen:
             raise ConfigError(f"{kind} `{name}`", f"circular `extends`: {' → '.join([*seen, current])}", "Break it.")
         seen.append(current)
-        settings = read_yaml(find(kind, home, current))
-        current = settings.pop("extends", None)
+        path = find(kind, home, current)
+        settings = read_yaml(path)
+        current = extended(settings, path)
         chain.append(settings)
     merged: Settings = {}
     for settings in reversed(chain):
         merged = merge(merged, settings)
     return merged
+
+
+def extended(settings: Settings, where: Path) -> str | None:
+    """Takes ``extends`` out of ``settings``: the name of what they are laid over, if they are.
+
+    Raises:
+        ConfigError: it is not a name.
+    """
+    name = settings.pop("extends", None)
+    if name is not None and not isinstance(name, str):
+        raise ConfigError(where, f"field `extends` = {name!r}: is not a name", "Name one that exists, or delete it.")
+    return name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,6 +12,8 @@ import torch
 
 from ground.errors import WeightsError
 from ground.files import atomic_path
+
+_REMEDY = "Delete the file to start this run anew."
 
 
 class Stateful(Protocol):
@@ -47,6 +50,9 @@ def restore(path: Path, parts: dict[str, Stateful], device: torch.device) -> tup
     """
     if not path.exists():
         return 0, {}
+    # torch.load meets such a file with anything from an EOFError without words to an OSError.
+    if not zipfile.is_zipfile(path):
+        raise WeightsError(path, "is no checkpoint of this run (it is empty or cut short)", _REMEDY)
     try:
         state = torch.load(path, map_location=device, weights_only=True)
         for name, part in parts.items():
@@ -54,4 +60,4 @@ def restore(path: Path, parts: dict[str, Stateful], device: torch.device) -> tup
         return int(state["step"]), dict(state["metrics"])
     except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError, TypeError) as error:
         problem = f"is no checkpoint of this run ({' '.join(str(error).split())[:200]})"
-        raise WeightsError(path, problem, "Delete the file to start this run anew.") from error
+        raise WeightsError(path, problem, _REMEDY) from error

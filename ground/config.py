@@ -73,7 +73,7 @@ def read_yaml(path: Path) -> Settings:
     """The mapping in a YAML file.
 
     Raises:
-        ConfigError: the file is missing, is not YAML (with the line) or is not a mapping.
+        ConfigError: the file is missing, is not YAML (with the line), is not a mapping, or holds a date or the like.
     """
     try:
         loaded = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
@@ -85,7 +85,30 @@ def read_yaml(path: Path) -> Settings:
         raise ConfigError(path, f"not valid YAML{line}", "Mend the syntax there.") from None
     if not isinstance(loaded, dict):
         raise ConfigError(path, "holds no mapping of settings", "Write `field: value` lines.")
+    check_plain(loaded, path)
     return loaded
+
+
+def check_plain(value: Any, where: object) -> None:
+    """YAML also has dates and more: settings are numbers, words, lists and mappings with names.
+
+    Raises:
+        ConfigError: ``value`` is something else.
+    """
+    odd = _odd(value)
+    if odd is not None:
+        raise ConfigError(where, f"`{odd}` is no number, word, list or mapping of names", "Put it in quotes.")
+
+
+def _odd(value: Any) -> str | None:
+    """The first part of ``value`` that JSON does not have."""
+    if isinstance(value, dict):
+        inside = [repr(key) if not isinstance(key, str) else _odd(item) for key, item in value.items()]
+    elif isinstance(value, list):
+        inside = [_odd(item) for item in value]
+    else:
+        return None if value is None or isinstance(value, str | int | float) else repr(value)
+    return next((odd for odd in inside if odd is not None), None)
 
 
 def validate(model: type[Model], settings: Settings, where: object) -> Model:

@@ -27,8 +27,8 @@ exit codes: 0 fine, 1 a job failed, 2 something to mend in what was asked, 130 s
 """
 SET_HELP = """\
 change a setting, e.g. pretrain.train.epochs=2 (every recipe), byol.optim.lr=0.1 (one), transfer.threads=1 (every
-task), voc_detection.schedule.iterations=50 (one), scenes.seed=1; part of every key, shown on the table; the more
-specific wins
+task), voc_detection.schedule.iterations=50 (one), scenes.seed=1; the more specific wins. What can change a result makes
+other runs of the jobs that it concerns, and is shown on the table; what cannot (e.g. pretrain.train.workers) does not
 """
 RERUN_HELP = """\
 what to do about runs there are: missing runs what has no record, the interrupted included (default); retry also what
@@ -129,11 +129,18 @@ def _selection() -> Parser:
         "--data", metavar="ROOT", help="folder of the data sets (default: the profile's generated scenes)"
     )
     parser.add_argument(
-        "--pretrain-images", nargs="+", default=[], metavar="DIR", help="pre-train on the images below these folders"
+        "--pretrain-images",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="pre-train on the images below this folder; may be given several times",
     )
     parser.add_argument("--store", default="runs", metavar="DIR", help="run store (default: runs)")
     parser.add_argument(
         "--only", "--recipes", dest="recipes", default="", metavar="RECIPE,…", help="only these recipes"
+    )
+    parser.add_argument(
+        "--add", default="", metavar="RECIPE,…", help="rows for these recipes, too, that the table does not have"
     )
     parser.add_argument("--tasks", default="", metavar="TASK,…", help="only these tasks")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the pre-trainings (default: 0)")

@@ -7,12 +7,12 @@ import sys
 import time
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import plan as planning
-from harness import profiles, status
+from harness import policy, profiles, status
 from harness.estimate import Estimates, duration, wall_clock
 from harness.jobs import Job
 from harness.plan import Plan, Request
@@ -35,6 +35,7 @@ def request(options: Namespace) -> Request:
         pretrain_images=tuple(options.pretrain_images),
         seed=options.seed,
         recipes=_names(options.recipes),
+        added=_names(options.add),
         tasks=_names(options.tasks),
         store=Path(options.store),
     )
@@ -46,7 +47,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 def run(options: Namespace) -> int:
     """Generate the data if need be, then run whatever the tables still lack."""
-    from harness import datasets, display, policy
+    from harness import datasets, display
     from harness.reconcile import Reconciler
 
     check_cluster(options.cluster)
@@ -75,7 +76,8 @@ def _workers(options: Namespace, plan: Plan) -> int:
         return asked
     own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     cores = own // max((job.threads for job in plan.jobs), default=1)
-    return len(visible_gpus()) or max(cores, 1)
+    gpus = visible_gpus() if any(job.device_class == "cuda" for job in plan.jobs) else ()
+    return len(gpus) or max(cores, 1)
 
 
 def _summary(plan: Plan, store: Store, result: Result, seconds: float) -> int:
@@ -87,12 +89,27 @@ def _summary(plan: Plan, store: Store, result: Result, seconds: float) -> int:
         lines += [f"failed: {jobs[name].title}: {look.reason}", f"    log: {store.log(jobs[name])}"]
     for parent, number in Counter(result.blocked.values()).items():
         lines.append(f"blocked: {number} runs wait for {jobs[parent].title}")
-    if result.failed and not result.signal:
-        lines.append("Mend it and run again; --rerun retry (make: RERUN=retry) where neither settings nor data change.")
+    if not result.signal:
+        lines += _advice(result.failed.values())
     if result.signal:
         lines.append("Stopped. Run again to go on from here.")
     print("\n".join(lines), file=sys.stderr)
     return 128 + result.signal if result.signal else int(bool(result.failed))
+
+
+def _advice(failed: Collection[Look]) -> list[str]:
+    """What to do about failures, by what `policy` does with them."""
+    stands = [look for look in failed if look.error_kind and look.error_kind not in policy.MENDED_OUTSIDE]
+    again = [look for look in failed if look.error_kind in policy.MENDED_OUTSIDE]
+    lines = []
+    if stands:
+        lines.append(
+            "A failure stands until its settings or data change: mend it and run again, with --rerun retry "
+            "(make: RERUN=retry) where neither does."
+        )
+    if again:
+        lines.append("Failures of the storage are tried again by the next run.")
+    return lines
 
 
 def show_plan(options: Namespace) -> int:

@@ -47,7 +47,7 @@ class Source:
         """The pre-training data in a directory's name: ``scenes``, ``coco``, ``coco+``, ``images``."""
         if self.images:
             return "images"
-        return config.data.replace("coco", "scenes") if self._scenes() else config.data
+        return config.data.replace("coco", "scenes") if self.generated else config.data
 
     def complete(self) -> bool:
         """Whether everything that is to be generated is there."""
@@ -67,7 +67,9 @@ class Source:
         if self.spec is not None:
             write.write(self.root, self.spec, report)
 
-    def _scenes(self) -> bool:
+    @property
+    def generated(self) -> bool:
+        """Whether the data sets are generated scenes, by this plan or earlier."""
         from transfer.scenes import write
 
         return self.spec is not None or (self.root / write.DONE).is_file()
@@ -76,7 +78,7 @@ class Source:
     def words(self) -> str:
         """What a table says of its data."""
         name = self.root.resolve().name
-        root = f"generated scenes ({name})" if self._scenes() else name
+        root = f"generated scenes ({name})" if self.generated else name
         if not self.images:
             return root
         return f"{root}, pre-trained on the images of {', '.join(_tail(folder) for folder in self.images)}"
@@ -92,7 +94,7 @@ def choose(profile: Profile, root: str | None, images: Sequence[str]) -> Source:
     if root is not None:
         return Source(Path(root), None, folders)
     spec = profile.scene_spec()
-    return Source(Path("data") / f"scenes-{profile.name}-{digest(identity(spec))[:6]}", spec, folders)
+    return Source(Path("data") / f"scenes-{Path(profile.name).stem}-{digest(identity(spec))[:6]}", spec, folders)
 
 
 def image_fingerprint(folders: Sequence[Path], cache: Cache) -> str:

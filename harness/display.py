@@ -145,7 +145,8 @@ class Bars:
 def _ending(job: Job, look: Look) -> str:
     if look.state == "done":
         metrics = [f"{name} {value:.4g}" for name, value in (look.record or {})["metrics"].items()]
-        return "  ".join([f"done   {job.title}", duration(look.seconds), *metrics])
+        warning = [f"WARNING: {look.collapse}"] if look.collapse else []
+        return "  ".join([f"done   {job.title}", duration(look.seconds), *metrics, *warning])
     return f"{look.state}  {job.title}: {look.reason}"
 
 

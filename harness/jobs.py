@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from ground.errors import StorageError
+from harness.devices import Device
 
 Kind = Literal["pretrain", "transfer"]
 
@@ -30,6 +31,8 @@ class Job:
     overrides: tuple[str, ...]
     """``--set`` options that were given, for the reader; what they changed is in ``config``."""
     tool: str | None
+    device_class: Device
+    """What does the arithmetic."""
     config: dict[str, Any]
     """Resolved settings."""
     version: int

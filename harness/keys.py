@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ground.config import digest, identity
+from ground.config import Settings, digest, identity
 
 SCHEMA = 1
 """Raised when the meaning of a key changes, which makes every run of every store anew."""
@@ -15,20 +15,38 @@ SHORT = 10
 """Hex digits of a key in a directory's name."""
 
 
-def pretrain_key(config: BaseModel, *, seed: int, profile: str, data: str) -> str:
-    """The key of a pre-training; ``data`` is the fingerprint of its images."""
-    return _key("pretrain", config, seed=seed, profile=profile, data=data, parents={})
+def settings(config: BaseModel) -> Settings:
+    """The settings that decide a result. A recipe that trains nothing (``initial``) has few of them."""
+    whole = identity(config)
+    if not whole.get("initial"):
+        return whole
+    return {
+        **{name: whole[name] for name in ("recipe", "version", "initial")},
+        "model": {"backbone": whole["model"]["backbone"]},
+        "train": {"threads": whole["train"]["threads"]},
+    }
 
 
-def transfer_key(config: BaseModel, *, seed: int, run: int, profile: str, data: str, weights: str, tool: str) -> str:
+def pretrain_key(config: BaseModel, *, seed: int, profile: str, data: str, device: str) -> str:
+    """The key of a pre-training; ``data`` is the fingerprint of its images, ``device`` the class of what computes.
+
+    Initial weights are drawn on the CPU from no image, so neither counts for a recipe that trains nothing.
+    """
+    parts = settings(config)
+    inputs = {"data": ""} if parts.get("initial") else {"data": data, "device": device}
+    return _key("pretrain", parts, seed=seed, profile=profile, parents={}, **inputs)
+
+
+def transfer_key(
+    config: BaseModel, *, seed: int, run: int, profile: str, data: str, weights: str, tool: str, device: str
+) -> str:
     """The key of a fine-tuning; ``weights`` is the key of the pre-training, ``tool`` who fine-tunes."""
-    return _key(
-        "transfer", config, seed=seed, profile=profile, data=data, parents={"weights": weights}, run=run, tool=tool
-    )
+    rest = {"seed": seed, "run": run, "profile": profile, "data": data, "tool": tool, "device": device}
+    return _key("transfer", settings(config), parents={"weights": weights}, **rest)
 
 
-def _key(kind: str, config: BaseModel, *, parents: Mapping[str, str], **rest: Any) -> str:
-    return digest({"schema": SCHEMA, "kind": kind, "config": identity(config), "parents": dict(parents), **rest})
+def _key(kind: str, config: Settings, *, parents: Mapping[str, str], **rest: Any) -> str:
+    return digest({"schema": SCHEMA, "kind": kind, "config": config, "parents": dict(parents), **rest})
 
 
 def directory_name(*parts: str, key: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ground.config import suggest
 from ground.errors import ConfigError
 from ground.seeding import derive_seed
-from harness import datasets, keys, profiles
+from harness import datasets, devices, keys, profiles
 from harness.datasets import Cache, Source
 from harness.jobs import Job
 from harness.profiles import Profile
@@ -36,6 +36,8 @@ class Request:
     seed: int = 0
     recipes: tuple[str, ...] = ()
     """Only these; all if empty. ``tasks`` likewise."""
+    added: tuple[str, ...] = ()
+    """Recipes to show and run besides those of the tables."""
     tasks: tuple[str, ...] = ()
     store: Path = Path("runs")
 
@@ -51,7 +53,14 @@ class Plan:
     expected: dict[str, int]
     """Task → runs that its protocol asks for."""
     generated: bool
-    """False while the scenes are not all there: then no job can be done yet."""
+    """False while the scenes are not all there: then no job that reads data can be done yet."""
+    changed: bool
+    """Whether ``--set`` decides some result of the plan."""
+
+    @property
+    def label(self) -> str:
+        """What a table calls the profile: its name, and that it was changed."""
+        return f"{self.profile.name} + overrides" if self.changed else self.profile.name
 
     def jobs_of(self, recipe: str, task: str | None) -> list[Job]:
         """A recipe's pre-training (``task`` None) or its runs of a task."""
@@ -67,8 +76,8 @@ def build(request: Request) -> Plan:
     """
     from results import layout
 
-    layouts = tuple(layout.load(table) for table in request.tables)
     profile = profiles.load(request.profile, request.overrides)
+    layouts = _with_rows(tuple(layout.load(table) for table in request.tables), request, profile)
     recipes = _wanted("recipe", request.recipes, profiles.recipe_names(), [r for each in layouts for r in each.recipes])
     tasks = _wanted("task", request.tasks, profiles.task_names(), [t for each in layouts for t in each.tasks])
     source = datasets.choose(profile, request.data, request.pretrain_images)
@@ -83,7 +92,36 @@ def build(request: Request) -> Plan:
             jobs.append(parent)
             jobs += [builder.transfer(parent, task, run) for task in wanted for run in range(task.runs)]
     expected = {name: profile.task(name).runs for name in profiles.task_names()}
-    return Plan(layouts, tuple(jobs), profile, source, expected, builder.generated)
+    resolved = {name: profile.recipe(name) for name in recipes}
+    changed = bool(request.overrides) and _changed(profiles.load(request.profile), source, resolved, configs)
+    return Plan(layouts, tuple(jobs), profile, source, expected, builder.generated, changed)
+
+
+def _with_rows(layouts: tuple[Layout, ...], request: Request, profile: Profile) -> tuple[Layout, ...]:
+    """``layouts`` with a row for each recipe that was asked for and that none of them has."""
+    from results.layout import Row
+
+    listed, known = {recipe for each in layouts for recipe in each.recipes}, profiles.recipe_names()
+    names = [name for name in dict.fromkeys((*request.added, *request.recipes)) if name not in listed]
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"recipe `{name}`", "unknown", suggest(name, known))
+    rows = tuple(Row(label=profile.recipe(name).title or name, recipe=name, group="added") for name in names)
+    return tuple(each.model_copy(update={"rows": (*each.rows, *rows)}) for each in layouts)
+
+
+def _changed(
+    plain: Profile, source: Source, recipes: Mapping[str, PretrainConfig], tasks: Mapping[str, TaskConfig]
+) -> bool:
+    """Whether some setting that decides a result is not the one of ``plain``, the profile without ``--set``."""
+    try:
+        before = [plain.recipe(name) for name in recipes] + [plain.task(name) for name in tasks]
+        scenes = None if source.spec is None else plain.scene_spec()
+    except ConfigError:  # the profile is of use only with its overrides
+        return True
+    after = [*recipes.values(), *tasks.values()]
+    same = all(keys.settings(one) == keys.settings(other) for one, other in zip(before, after, strict=True))
+    return not same or (scenes is not None and scenes != source.spec)
 
 
 def _wanted(kind: str, only: Sequence[str], known: list[str], listed: Sequence[str]) -> list[str]:
@@ -107,18 +145,21 @@ class _Builder:
 
     def pretrain(self, recipe: str) -> Job:
         config = self.profile.recipe(recipe)
-        folders = self.source.folders(config)
-        data = self._fingerprint(tuple(folders), lambda: datasets.image_fingerprint(folders, self.cache))
-        key = keys.pretrain_key(config, seed=self.seed, profile=self.profile.name, data=data)
+        folders = [] if config.initial else self.source.folders(config)
+        data = self._images(folders) if folders else ""
+        device = devices.choose(config.train.device)
+        key = keys.pretrain_key(config, seed=self.seed, profile=self.profile.name, data=data, device=device)
+        learns_from = () if config.initial else (self.source.label(config),)
         return Job(
             kind="pretrain",
             key=key,
-            name=keys.directory_name(recipe, self.source.label(config), f"s{self.seed}", key=key),
+            name=keys.directory_name(recipe, *learns_from, f"s{self.seed}", key=key),
             recipe=recipe,
             task=None,
             run=None,
             seed=self.seed,
             tool=None,
+            device_class=device,
             threads=config.train.threads,
             data={
                 "name": self.source.words,
@@ -133,11 +174,18 @@ class _Builder:
     def transfer(self, parent: Job, task: TaskConfig, run: int) -> Job:
         from transfer import tool as tools
 
-        root, tool = self.source.root, tools.choose(task)
+        root, tool, device = self.source.root, tools.choose(task), devices.choose(task.device)
         data = self._fingerprint(task.name, lambda: datasets.task_fingerprint(task, root, self.cache))
         seed = derive_seed("transfer", task.name, run) % 2**31  # the same for every recipe; detectron2 wants 32 bits
         key = keys.transfer_key(
-            task, seed=seed, run=run, profile=self.profile.name, data=data, weights=parent.key, tool=tool
+            task,
+            seed=seed,
+            run=run,
+            profile=self.profile.name,
+            data=data,
+            weights=parent.key,
+            tool=tool,
+            device=device,
         )
         return Job(
             kind="transfer",
@@ -148,6 +196,7 @@ class _Builder:
             run=run,
             seed=seed,
             tool=tool,
+            device_class=device,
             threads=task.threads,
             data={"name": self.source.words, "root": str(root.absolute()), "fingerprint": data},
             parent=parent.name,
@@ -162,6 +211,9 @@ class _Builder:
             "config": config.model_dump(mode="json"),
             "version": config.version,
         }
+
+    def _images(self, folders: list[Path]) -> str:
+        return self._fingerprint(tuple(folders), lambda: datasets.image_fingerprint(folders, self.cache))
 
     def _fingerprint(self, name: object, compute: Callable[[], str]) -> str:
         if name not in self._fingerprints:

@@ -14,7 +14,7 @@ import yaml
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from ground import catalog
-from ground.config import Settings, Strict, merge, read_yaml, suggest, validate
+from ground.config import Settings, Strict, check_plain, merge, read_yaml, suggest, validate
 from ground.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Profile(Strict):
     """One scale."""
 
     name: str
+    """Of a profile that is the user's own file, the file's name: it never passes for one of ours."""
     description: str
     scenes: Settings | None = None
     """Fields of the generated scenes; without them the profile needs ``--data``."""
@@ -51,11 +52,6 @@ class Profile(Strict):
     seconds: Seconds
     overrides: tuple[str, ...] = ()
     """The ``--set`` options in it."""
-
-    @property
-    def label(self) -> str:
-        """What a table calls it: the name, and that it was changed."""
-        return f"{self.name} + overrides" if self.overrides else self.name
 
     @property
     def changes(self) -> str:
@@ -110,9 +106,9 @@ def load(name: str, overrides: Sequence[str] = ()) -> Profile:
     if name.endswith((".yaml", ".yml")):
         path = Path(name)
         settings, where = read_yaml(path), str(path)
-        base = settings.pop("extends", None)
-        settings = merge(catalog.read("profiles", HOME, base), settings) if base else settings
-        name = path.stem
+        base = catalog.extended(settings, path)
+        settings = merge(catalog.read("profiles", HOME, base), settings) if base is not None else settings
+        name = path.name
     else:
         settings, where = catalog.read("profiles", HOME, name), f"profile `{name}`"
     for option in overrides:
@@ -156,6 +152,7 @@ def _override(option: str) -> Settings:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
         raise ConfigError(where, "the value is not valid YAML", "Quote it.") from None
+    check_plain(value, where)
     for part in reversed(parts):
         value = {part: value}
     settings: Settings = value

@@ -25,6 +25,8 @@ State = Literal["missing", "queued", "running", "interrupted", "blocked", "faile
 OURS = frozenset({"job.json", "record.json", "progress.json", "log.txt"})
 """Files of a run that the harness writes; all others are the room's."""
 WEIGHTS = "backbone.safetensors"
+COLLAPSED = 0.05
+"""A pre-training whose ``feature_std`` ends below this has nearly one feature for all images."""
 LEFTOVER_SECONDS = 24 * 3600.0
 
 
@@ -44,9 +46,20 @@ class Look:
     def reason(self) -> str:
         """One line on why a run did not end well."""
         if self.record is None:
-            return "ended again and again without a record: was it killed, or out of memory?"
+            return (
+                "ended again and again without a record: was it killed, or out of memory? "
+                "Run again to go on from its checkpoint"
+            )
         error = self.record["error"] or {"kind": "unknown", "message": ""}
         return f"{error['kind']}: {(error['message'].splitlines() or [''])[0]}"
+
+    @property
+    def collapse(self) -> str:
+        """A warning if a finished pre-training maps all images to nearly one feature; empty otherwise."""
+        std = self.record["metrics"].get("feature_std") if self.record and self.state == "done" else None
+        if std is None or std >= COLLAPSED:
+            return ""
+        return f"features collapsed (feature_std {std:.3g}; 1 is isotropic)"
 
     @property
     def error_kind(self) -> str:
@@ -181,7 +194,7 @@ def read_record(directory: Path, key: str) -> tuple[dict[str, Any] | None, str]:
 
 def _whole(record: dict[str, Any]) -> bool:
     """Whether all is there that is read here: a record may have been edited by hand."""
-    kinds = {"metrics": dict, "outputs": dict, "timings": dict, "versions": dict}
+    kinds = {"metrics": dict, "outputs": dict, "timings": dict, "versions": dict, "host": dict, "device": str}
     return (
         record.get("status") in {"done", "failed"}
         and all(isinstance(record.get(name), kind) for name, kind in kinds.items())

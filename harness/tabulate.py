@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,9 +38,10 @@ def show_table(options: Namespace) -> int:
             expected=plan.expected,
             known_recipes=recipes,
             known_tasks=tasks,
-            profile=plan.profile.label,
+            profile=plan.label,
             data=plan.source.words,
-            notes=[plan.profile.changes] if plan.profile.changes else [],
+            deviations=deviations(plan),
+            notes=[*([plan.profile.changes] if plan.profile.changes else []), *collapses(plan, looks, layout.recipes)],
         )
         for layout in plan.layouts
     ]
@@ -48,6 +50,18 @@ def show_table(options: Namespace) -> int:
     if not options.out:
         print("\n".join(map(FORMATS[options.format or "text"], built)), end="")
     return 0
+
+
+def deviations(plan: Plan) -> list[str]:
+    """What departs from the paper's data, whatever the profile."""
+    generated = ["generated scenes"] if plan.source.generated else []
+    return [*generated, *(["pre-trained on other images"] if plan.source.images else [])]
+
+
+def collapses(plan: Plan, looks: Mapping[str, Look], recipes: Collection[str]) -> list[str]:
+    """A line for each pre-training behind a table that ended with one feature for all images."""
+    parents = [job for job in plan.jobs if job.kind == "pretrain" and job.recipe in recipes]
+    return [f"{job.recipe}: {words}." for job in parents if (words := looks[job.name].collapse)]
 
 
 def _format(path: Path) -> str:
@@ -62,6 +76,7 @@ def observation(plan: Plan, store: Store, job: Job, look: Look) -> Run:
     from results.runs import Run
 
     done = look.record if look.state == "done" else None
+    cpu = str(done["host"].get("cpu", "")) if done else ""
     return Run(
         recipe=job.recipe,
         task=job.task or "",
@@ -70,7 +85,10 @@ def observation(plan: Plan, store: Store, job: Job, look: Look) -> Run:
         metrics=done["metrics"] if done else {},
         path=str(store.directory(job)),
         key=job.key,
-        profile=plan.profile.label,
+        profile=plan.label,
         data=f"{job.data['name']} {job.data['fingerprint'][:10]}",
         tool=str(done["tool"]) if done else "",
+        device=job.device_class,
+        hardware=cpu if job.device_class == "cpu" else str(done["device"]) if done else "",
+        versions={name: str(version) for name, version in done["versions"].items()} if done else {},
     )

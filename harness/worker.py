@@ -23,18 +23,20 @@ from ground.config import validate
 from ground.errors import StorageError, UserError, WeightsError
 from ground.files import storage_errors, write_json
 from ground.seeding import derive_seed
-from harness import claims, datasets, keys, provenance, store
+from harness import claims, datasets, devices, keys, provenance, store
 from harness.jobs import Job
 from harness.progress import Progress, Stopped
 
 Outcome = Literal["done", "failed", "not mine", "stopped"]
 
 
-def environment(threads: int) -> dict[str, str]:
-    """Variables for a job's process: libraries read them when they are loaded."""
+def environment(threads: int) -> dict[str, str | None]:
+    """Variables for a job's process: libraries read them when they are loaded. None is to be unset."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
     fixed = {"PYTHONHASHSEED": "0", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
-    return {**dict.fromkeys(names, str(threads)), **fixed}
+    # Left over from torchrun or a batch script around the harness, these would make a job wait for others in vain.
+    alone = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+    return {**dict.fromkeys(names, str(threads)), **fixed, **dict.fromkeys(alone)}
 
 
 def main(directory: str) -> Outcome:
@@ -128,8 +130,11 @@ def _work(job: Job, directory: Path, progress: Progress) -> Mapping[str, float]:
 
         recipe = validate(PretrainConfig, job.config, where)
         folders = [Path(folder) for folder in job.data["folders"]]
-        data = datasets.recheck_images(folders, job.data["fingerprint"], _cache(directory))
-        _check_key(job, keys.pretrain_key(recipe, seed=job.seed, profile=job.profile, data=data), where)
+        expected = job.data["fingerprint"]
+        data = "" if recipe.initial else datasets.recheck_images(folders, expected, _cache(directory))
+        key = keys.pretrain_key(recipe, seed=job.seed, profile=job.profile, data=data, device=job.device_class)
+        _check_key(job, key, where)
+        devices.hold_to(job.device_class)
         from pretrain import run as pretraining
 
         _seed(job)
@@ -140,9 +145,17 @@ def _work(job: Job, directory: Path, progress: Progress) -> Mapping[str, float]:
     root = Path(job.data["root"])
     data = datasets.recheck_task(task, root, job.data["fingerprint"], _cache(directory))
     key = keys.transfer_key(
-        task, seed=job.seed, run=job.run or 0, profile=job.profile, data=data, weights=parent_key, tool=tool
+        task,
+        seed=job.seed,
+        run=job.run or 0,
+        profile=job.profile,
+        data=data,
+        weights=parent_key,
+        tool=tool,
+        device=job.device_class,
     )
     _check_key(job, key, where)
+    devices.hold_to(job.device_class)
     weights = _weights(directory.parent.parent / "pretrain" / (job.parent or ""), parent_key)
     from transfer import run as transferring
 

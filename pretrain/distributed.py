@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import cast
 
@@ -24,6 +25,17 @@ def start(device: torch.device) -> None:
     """Join the process group that the launcher's environment describes (``WORLD_SIZE`` > 1), if there is one."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+
+
+def stop() -> None:
+    """Wait for all processes and leave the group.
+
+    Call it when no DistributedDataParallel is left: one that outlives its group can hang the exit of its process.
+    """
+    if dist.is_initialized():
+        gc.collect()
+        dist.barrier()
+        dist.destroy_process_group()
 
 
 def gather(values: Tensor) -> Tensor:

@@ -58,6 +58,8 @@ def run(
         metrics = train(trainer, listed, out, report)
     if distributed.rank() == 0:
         export_backbone(out / BACKBONE, exported(trainer))
+    del trainer
+    distributed.stop()
     return metrics
 
 

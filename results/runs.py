@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ground.errors import UserError
@@ -31,6 +31,12 @@ class Run:
     """What identifies the task's data set: a name or a fingerprint."""
     tool: str
     """Name and version of what fine-tuned and evaluated."""
+    device: str = ""
+    """Class of what did the arithmetic: ``cpu`` or ``cuda``."""
+    hardware: str = ""
+    """Its model."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Package → version."""
 
 
 class RunsError(UserError):
@@ -44,7 +50,8 @@ def check(runs: Sequence[Run], profile: str) -> None:
 
     Raises:
         RunsError: a run of another profile than the table's; two runs for one repeat; two repeats that are one
-            job (same key); or finished runs of one task on two data sets or with two tools. Names both paths.
+            job (same key); or finished runs of one task on two data sets, with two tools or on two classes of device.
+            Names both paths.
     """
     for run in runs:
         if run.profile != profile:
@@ -64,10 +71,29 @@ def check(runs: Sequence[Run], profile: str) -> None:
     firsts: dict[str, Run] = {}
     for run in done(runs):
         first = firsts.setdefault(run.task, run)
-        for what, ours, theirs in (("data sets", first.data, run.data), ("tools", first.tool, run.tool)):
+        for what, ours, theirs in (
+            ("data sets", first.data, run.data),
+            ("tools", first.tool, run.tool),
+            ("devices", first.device, run.device),
+        ):
             if ours != theirs:
                 problem = f"{run.task} ran with two {what}, `{ours}` and `{theirs}`"
-                raise RunsError(_both(first, run), problem, "Print one table for each.")
+                raise RunsError(_both(first, run), problem, "Run all anew with one: --rerun force (make: RERUN=force).")
+
+
+def mixtures(runs: Iterable[Run]) -> list[str]:
+    """What finished runs of one task differ in that may shift a number by a little: device models, package versions."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for run in done(runs):
+        versions = {f"versions of {name}": version for name, version in run.versions.items()}
+        for what, which in {"devices": run.hardware, **versions}.items():
+            if which:
+                found.setdefault((run.task, what), set()).add(which)
+    return [
+        f"{task} ran with {len(several)} {what}: {', '.join(sorted(several))}. Small differences may come from that."
+        for (task, what), several in sorted(found.items())
+        if len(several) > 1
+    ]
 
 
 def done(runs: Iterable[Run]) -> list[Run]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from results.layout import Column, Layout, Row, reference
 from results.published import Published
-from results.runs import Run, check, copies, done, value
+from results.runs import Run, check, copies, done, mixtures, value
 
 __all__ = ["Cell", "Line", "Run", "Table", "build"]
 
@@ -177,6 +177,7 @@ def _caveats(lines: Sequence[Line], runs: Sequence[Run]) -> list[str]:
     if any(cell.n for cell in cells):
         caveats.append(f"Fine-tuned and evaluated with {_tools(runs)}.")
         caveats.append("Seeds label repeats: the same device and versions give the same bits, another device may not.")
+    caveats += mixtures(runs)
     for one, other in copies(runs):
         caveats.append(f"{one.path} and {other.path} have the same numbers to the last bit: are they two runs?")
     failed = [run.path for run in runs if run.state == "failed"]

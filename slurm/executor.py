@@ -93,8 +93,10 @@ class Executor:
         self._handles = [handle for handle in self._handles if not handle.done()]
         return self.workers - len(self._handles)
 
-    def submit(self, function: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Handle:
+    def submit(self, function: str, *arguments: str, environment: Mapping[str, str | None] | None = None) -> Handle:
         """Start ``package.module:function`` with ``arguments``; waits while ``workers`` jobs run.
+
+        ``environment`` is laid over this process's own; None unsets a variable.
 
         Raises:
             StorageError: the job could not be written down.
@@ -161,18 +163,22 @@ def _children(pid: int) -> list[int]:
 
 
 @contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """``os.environ`` with ``variables``, which a process started inside inherits."""
+def _environment(variables: Mapping[str, str | None]) -> Iterator[None]:
+    """``os.environ`` with ``variables``, which a process started inside inherits; those that are None are absent."""
     before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
+    _set(variables)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        _set(before)
+
+
+def _set(variables: Mapping[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 @contextmanager

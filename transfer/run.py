@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ground.errors import DataError
 from ground.files import storage_errors, write_text
 from ground.progress import Report
 from transfer import voc
 from transfer.config import TaskConfig
+from transfer.data import load
 
 if TYPE_CHECKING:
     from transfer.evaluators.voc import Detections
@@ -37,11 +37,7 @@ def run(
     Raises:
         UserError: labels, images or weights at fault, a loss that is not finite, a full disk.
     """
-    train = [image for name in config.sets.train for image in _labels(data, name) if image.labels]
-    test = _labels(data, config.sets.test)
-    if not train:
-        lists = ", ".join(config.sets.train)
-        raise DataError(data, f"no image of {lists} has an object", "Label some, or name other lists in `sets.train`.")
+    train, test = load(config, data)
     with storage_errors(out):
         out.mkdir(parents=True, exist_ok=True)
     # Heavy, and of no use before the labels are in order.
@@ -51,12 +47,6 @@ def run(
     found = fine_tune(config, tool=tool, seed=seed, weights=weights, train=train, test=test, out=out, report=report)
     _write(out / "detections.json", test, found)
     return evaluate(test, found, eleven_point=config.sets.test.startswith("VOC2007/"))
-
-
-def _labels(data: Path, set_name: str) -> list[voc.Labelled]:
-    images = voc.listed(data, set_name)
-    voc.check(images)
-    return voc.load(images)
 
 
 def _write(path: Path, test: list[voc.Labelled], found: Detections) -> None:

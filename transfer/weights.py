@@ -45,7 +45,8 @@ def _read(path: Path) -> dict[str, Tensor]:
     except FileNotFoundError:
         raise WeightsError(path, "no such file", "Pre-train first, or correct the path.") from None
     except SafetensorError as error:
-        raise WeightsError(path, f"not a whole safetensors file ({error})", "Write or copy it again.") from None
+        problem = f"is empty or cut short, or no safetensors file ({error})"
+        raise WeightsError(path, problem, "Write or copy it again.") from None
     return {name: tensor for name, tensor in tensors.items() if not name.endswith(_COUNTER)}
 
 

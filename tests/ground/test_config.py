@@ -87,3 +87,17 @@ def test_a_third_party_package_adds_names_and_may_not_take_ours(tmp_path, monkey
     with pytest.raises(ConfigError, match="exists already"):
         catalog.catalog("recipes", home)
     catalog.catalog.cache_clear()
+
+
+@pytest.mark.parametrize("text", ["a: {1: 2}", "a: [2020-01-01]", "a: !!binary aGk=", "{null: 1}"])
+def test_what_json_does_not_have_is_refused(tmp_path, text):
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"a\.yaml: `.*` is no number, word, list or mapping of names"):
+        read_yaml(path)
+
+
+def test_extends_must_be_a_name(tmp_path):
+    (tmp_path / "a.yaml").write_text("extends: 5\n")
+    with pytest.raises(ConfigError, match=r"a\.yaml: field `extends` = 5: is not a name"):
+        catalog.read("things", tmp_path, "a")

@@ -24,6 +24,7 @@ def place(tmp_path, monkeypatch):
     (tmp_path / "here" / "toy.yaml").write_text(f"{BARE}scenes: {{}}\n")
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setenv("FAKE_CONTROL", str(control))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # the same keys on a machine with a GPU
     monkeypatch.setenv("PYTHONPATH", str(ROOMS))
     monkeypatch.syspath_prepend(ROOMS)
     hidden = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] in SHADOWED}

@@ -39,7 +39,7 @@ def test_a_typo_is_one_line_with_the_nearest_word(arguments, line, capsys):
         (["plan", "9"], "tables `table9`: unknown."),
         (["plan", "--profile", "papr"], "profiles `papr`: unknown. Did you mean `paper`?"),
         (["plan", "--profile", "no/such.yaml"], "no/such.yaml: no such file."),
-        (["plan", "--profile", "bare.yaml"], "--data: profile `bare` does not run on generated scenes."),
+        (["plan", "--profile", "bare.yaml"], "--data: profile `bare.yaml` does not run on generated scenes."),
         (["plan", *TOY, "--data", "nowhere"], "nowhere/coco/train2017: no such image folder."),
         (
             ["plan", *TOY, "--set", "byol.train.epoch=1"],
@@ -123,3 +123,23 @@ def test_scenes_are_generated_and_data_checked(place, capsys):
     (place.folder / "made" / "voc.txt").unlink()
     assert cli.main(["data", "check", "made", *TOY]) == 1
     assert "no   voc_detection: made/voc.txt: no such file" in capsys.readouterr().out
+
+
+def test_each_folder_of_images_is_named_by_itself():
+    options = cli._parser().parse_args(["run", "--pretrain-images", "a", "--pretrain-images", "b", "2"])
+    assert (options.pretrain_images, options.tables) == (["a", "b"], ["2"])
+
+
+@pytest.mark.parametrize("value", ["5", "[1, 2]", "null", "{1: 2}", "2020-01-01", "!!binary //8=", ".nan"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("pretrain", "recipes", "tasks", "scenes", "byol", "recipes.byol", "tasks.voc_detection", "pretrain.train"),
+        *("pretrain.train.threads", "byol.model.backbone", "transfer.threads", "scenes.seed", "scenes.seed.x"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_one_line(place, path, value, capsys):
+    for command in (["plan"], ["show", "profile", "toy.yaml"]):
+        code = cli.main([*command, *TOY, "--set", f"{path}={value}"])
+        assert code == 2 or (code == 0 and not capsys.readouterr().err)
+        assert capsys.readouterr().err.count("\n") <= 1

@@ -1,11 +1,12 @@
 """Run, plan, status and table over a store of the fake rooms."""
 
+import importlib
 import json
 import os
 
 import pytest
 
-from harness import cli, display, status, worker
+from harness import cli, commands, display, status, worker
 from harness.display import Bars, Overall, Plain, numbers
 from harness.estimate import Estimates
 from harness.reconcile import Running
@@ -123,7 +124,7 @@ def test_the_table_is_filled_from_finished_runs(place, planned, runs, capsys):
     metrics = [runs.look(job).record["metrics"]["AP"] for job in planned.jobs[1:3]]
     assert f"{sum(metrics) / 2:.2f} ±" in text
     assert "(1/2)" in text
-    assert "profile: toy" in text
+    assert "profile: toy.yaml;" in text
     assert "torchvision 0" in text
     output(capsys, "table", "1", "--out", "out/1.csv", "--out", "out/1.tex", "--out", "out/1.txt")
     assert (place.folder / "out" / "1.txt").read_text() == text
@@ -133,7 +134,7 @@ def test_the_table_is_filled_from_finished_runs(place, planned, runs, capsys):
 
 def test_overrides_are_shown_on_the_table(planned, capsys):
     text = output(capsys, "table", "1", "--set", "byol.train.epochs=3")
-    assert "profile: toy + overrides;" in text
+    assert "profile: toy.yaml + overrides;" in text
     assert "- overrides: byol.train.epochs=3\n" in text
 
 
@@ -205,3 +206,66 @@ def test_bars_follow_the_running_jobs(planned, runs):
         assert [task.description for task in progress.tasks] == ["all jobs"]
     assert "start 2 of pretrain byol: the last one was interrupted" in screen.getvalue()
     assert "done   pretrain byol" in screen.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "said"),
+    [
+        ("real", (), None),
+        ("real", ("--set", "pretrain.train.workers=3"), None),
+        ("scenes", (), "generated scenes"),
+        ("real", ("--pretrain-images", "mine"), "pre-trained on other images"),
+        ("real", ("--set", "byol.train.epochs=3"), "profile paper + overrides"),
+    ],
+)
+def test_what_departs_from_the_paper_is_said_and_nothing_else(place, capsys, data, options, said):
+    write = importlib.import_module("transfer.scenes.write")
+    write.write(place.folder / "real", spec(), lambda step, total: None)
+    write.write(place.folder / "scenes", spec(), lambda step, total: None)
+    (place.folder / "real" / write.DONE).unlink()
+    (place.folder / "mine").mkdir()
+    (place.folder / "mine" / "1.jpg").touch()
+    assert cli.main(["table", "1", "--profile", "paper", "--data", data, *options]) == 0
+    warning = f"- Not comparable with the published numbers: {said}.\n"
+    text = capsys.readouterr().out
+    assert (warning in text) if said else ("Not comparable" not in text)
+
+
+def spec():
+    return importlib.import_module("transfer.scenes.spec").SceneSpec()
+
+
+def test_a_file_called_paper_is_not_the_papers_profile(place, planned, capsys):
+    (place.folder / "paper.yaml").write_text("extends: paper\n")
+    assert cli.main(["table", "1", "--profile", "paper.yaml", "--data", str(planned.source.root)]) == 0
+    assert "Not comparable with the published numbers: profile paper.yaml; generated scenes." in capsys.readouterr().out
+
+
+def test_collapsed_features_are_pointed_out(place, planned, runs, capsys):
+    (place.control / "collapse.byol").touch()
+    do(runs, planned.jobs[0], planned.jobs[3])
+    plain = Plain(Overall(planned.jobs, Estimates(planned.profile.seconds), 2))
+    for job in (planned.jobs[0], planned.jobs[3]):
+        plain.ended(job, runs.look(job))
+    first, second = capsys.readouterr().err.splitlines()[-2:]
+    assert "WARNING: features collapsed (feature_std 0.01" in first
+    assert "WARNING" not in second
+    assert output(capsys, "table", "1").count("features collapsed") == 1
+
+
+def test_an_added_recipe_has_a_row_in_status_and_table(place, planned, capsys):
+    assert "\nmine  " in output(capsys, "status", "1", "--add", "mine")
+    assert "\nmine  " in output(capsys, "table", "1", "--only", "mine")
+
+
+def test_advice_follows_what_the_next_run_will_do(place, planned, runs):
+    place.fail("byol", "storage")
+    place.fail("pixcon-sr", "data")
+    do(runs, planned.jobs[0], planned.jobs[3])
+    storage, data = runs.look(planned.jobs[0]), runs.look(planned.jobs[3])
+    assert commands._advice([storage]) == ["Failures of the storage are tried again by the next run."]
+    (line,) = commands._advice([data])
+    assert "--rerun retry" in line
+    killed = runs.look(planned.jobs[6])
+    assert commands._advice([killed]) == []
+    assert killed.reason.endswith("Run again to go on from its checkpoint")

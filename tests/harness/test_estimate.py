@@ -10,7 +10,7 @@ from harness.profiles import Seconds
 
 PARENT = Job(
     kind="pretrain", key="k", name="p", recipe="byol", task=None, run=None, seed=0, profile="smoke", overrides=(),
-    tool=None, config={}, version=1, threads=1, data={}, parent=None, parent_key=None,
+    tool=None, device_class="cpu", config={}, version=1, threads=1, data={}, parent=None, parent_key=None,
 )  # fmt: skip
 
 

@@ -28,18 +28,24 @@ class Small(Strict):
     workers: int = not_identity(0)
 
 
-PRETRAIN = {"seed": 0, "profile": "smoke", "data": "d" * 64}
-TRANSFER = {"seed": 7, "run": 3, "profile": "smoke", "data": "e" * 64, "weights": "f" * 64, "tool": "torchvision"}
+PRETRAIN = {"seed": 0, "profile": "smoke", "data": "d" * 64, "device": "cpu"}
+TRANSFER = {
+    "seed": 7, "run": 3, "profile": "smoke", "data": "e" * 64, "weights": "f" * 64, "tool": "torchvision",
+    "device": "cpu",
+}  # fmt: skip
 
 
 def test_keys_are_what_they_were():
     """If this fails, every run in every store of every user is lost: raise ``SCHEMA`` only on purpose."""
-    found = {
+    assert small_keys() == json.loads(FROZEN.read_text())
+
+
+def small_keys():
+    return {
         "pretrain": pretrain_key(Small(), **PRETRAIN),
         "pretrain, with mappings": pretrain_key(Small(more={"b": Inner(rate=1), "a": Inner()}), **PRETRAIN),
         "transfer": transfer_key(Small(), **TRANSFER),
     }
-    assert found == json.loads(FROZEN.read_text())
 
 
 def test_recipes_and_tasks_have_the_keys_they_had():
@@ -55,14 +61,17 @@ def settings_keys():
     return {"recipes": recipes, "tasks": tasks}
 
 
-@pytest.mark.parametrize(("name", "value"), [("seed", 1), ("profile", "mini"), ("data", "c" * 64)])
+@pytest.mark.parametrize(("name", "value"), [("seed", 1), ("profile", "mini"), ("data", "c" * 64), ("device", "cuda")])
 def test_what_decides_a_pretraining_changes_its_key(name, value):
     assert pretrain_key(Small(), **{**PRETRAIN, name: value}) != pretrain_key(Small(), **PRETRAIN)
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("seed", 1), ("run", 4), ("profile", "mini"), ("data", "c" * 64), ("weights", "c" * 64), ("tool", "detectron2")],
+    [
+        *(("seed", 1), ("run", 4), ("profile", "mini"), ("data", "c" * 64), ("weights", "c" * 64)),
+        *(("tool", "detectron2"), ("device", "cuda")),
+    ],
 )
 def test_what_decides_a_transfer_changes_its_key(name, value):
     assert transfer_key(Small(), **{**TRANSFER, name: value}) != transfer_key(Small(), **TRANSFER)
@@ -75,9 +84,21 @@ def test_settings_change_the_key_unless_declared_not_to():
     assert pretrain_key(Small(inner=Inner(rate=0.2)), **PRETRAIN) != base
 
 
+def test_a_recipe_that_trains_nothing_has_a_key_of_what_its_weights_are_drawn_from():
+    def key(*overrides, **changes):
+        recipe = profiles.load("paper", overrides).recipe("random-init")
+        return pretrain_key(recipe, **{**PRETRAIN, **changes})
+
+    assert key("pretrain.train.epochs=3", "pretrain.optim.lr=9", "pretrain.views.size=32") == key()
+    assert key(data="c" * 64, device="cuda") == key()
+    others = [key("pretrain.model.backbone=resnet18"), key("pretrain.train.threads=1"), key("random-init.version=9")]
+    assert len({key(), key(seed=1), key(profile="mini"), *others}) == 6
+
+
 def test_a_name_is_readable_and_ends_in_the_key():
     assert directory_name("voc_detection", "byol", "r3", key="0123456789abcdef") == "voc_detection.byol.r3-0123456789"
 
 
 if __name__ == "__main__":
+    FROZEN.write_text(json.dumps(small_keys(), indent=1) + "\n")
     FROZEN_SETTINGS.write_text(json.dumps(settings_keys(), indent=1) + "\n")

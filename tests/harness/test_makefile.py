@@ -26,8 +26,9 @@ def test_variables_are_passed_on():
     ).stdout  # fmt: skip
     run = next(line for line in said.splitlines() if "harness run" in line)
     for words in (
-        "harness run 1 ", "--data /datasets", "--profile paper", "--cluster big", "--set byol.optim.lr=1",
-        "--set scenes.seed=2", "--workers 3", "--store /store", "--rerun retry", "--pretrain-images a b",
+        "harness run 1 ", "--data \"/datasets\"", "--profile \"paper\"", "--cluster big", "--set 'byol.optim.lr=1'",
+        "--set 'scenes.seed=2'", "--workers 3", "--store \"/store\"", "--rerun retry",
+        "--pretrain-images \"a\" --pretrain-images \"b\"",
     ):  # fmt: skip
         assert words in run
 
@@ -36,3 +37,10 @@ def test_variables_are_passed_on():
 def test_constraints_are_exact_pins_without_addresses(line):
     assert re.fullmatch(r"#.*|[A-Za-z0-9_.-]+==[0-9][0-9a-z.]*|setuptools<82", line)
     assert "nvidia" not in line
+
+
+def test_a_path_may_have_a_space_and_the_environment_decides_nothing(monkeypatch):
+    for name in ("DATA", "PROFILE", "SET", "STORE", "IMAGES"):
+        monkeypatch.setenv(name, "from-the-environment")
+    assert "from-the-environment" not in make("-n", "plan").stdout
+    assert '--data "/data sets" ' in make("-n", "plan", "DATA=/data sets").stdout

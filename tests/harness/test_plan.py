@@ -68,7 +68,9 @@ def test_data_not_its_place_is_part_of_the_key(data):
     assert keys(data="moved") == before
     (Path("moved") / "coco" / "train2017" / "2.jpg").write_text("two")
     after = keys(data="moved")
-    assert all(after[name] != before[name] for name in before)
+    assert {recipe for recipe, task, run in before if after[recipe, task, run] != before[recipe, task, run]} == {
+        "byol", "pixcon-sr",  # random-init learns from no image
+    }  # fmt: skip
 
 
 def test_a_selection_keeps_the_parents_of_what_is_left(data):
@@ -91,7 +93,8 @@ def test_scenes_that_are_not_generated_leave_a_plan_of_missing_jobs(place):
     unborn.source.generate(lambda step, total, **numbers: None)
     born = build(Request(tables=("1",), profile="toy.yaml"))
     assert born.generated
-    assert not {job.key for job in born.jobs} & {job.key for job in unborn.jobs}
+    same = {job.key for job in born.jobs} & {job.key for job in unborn.jobs}
+    assert same == {job.key for job in born.jobs_of("random-init", None)}  # which reads none of them
 
 
 @pytest.mark.parametrize(
@@ -108,3 +111,47 @@ def test_scenes_that_are_not_generated_leave_a_plan_of_missing_jobs(place):
 def test_what_cannot_be_planned_is_one_line(data, changes, error, line):
     with pytest.raises(error, match=line):
         plan(**changes)
+
+
+def test_a_recipe_that_learns_from_no_image_needs_none(data):
+    (data.folder / "real" / "coco" / "train2017" / "1.jpg").unlink()
+    (data.folder / "real" / "coco" / "train2017").rmdir()
+    parent = plan(recipes=("random-init",)).jobs[0]
+    assert (parent.data["folders"], parent.data["fingerprint"]) == ([], "")
+    with pytest.raises(DataError):
+        plan(recipes=("byol",))
+
+
+def test_the_class_of_device_is_part_of_the_key_and_may_be_chosen(data, monkeypatch):
+    cpu = keys()
+    assert {job.device_class for job in plan().jobs} == {"cpu"}
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert {job.device_class for job in plan().jobs} == {"cuda"}
+    assert {name for name, key in keys().items() if key == cpu[name]} == {("random-init", None, None)}
+    assert keys(overrides=("pretrain.train.device=cpu", "transfer.device=cpu")) == cpu
+
+
+def test_a_recipe_that_the_table_does_not_have_gets_a_row(data):
+    assert [job.recipe for job in plan(recipes=("mine",)).jobs] == ["mine"] * 3
+    added = plan(added=("mine", "byol"))
+    assert len(added.jobs) == 12
+    assert [row.recipe for row in added.layouts[0].rows].count("byol") == 1
+    row = added.layouts[0].rows[-1]
+    assert (row.recipe, row.label, row.published) == ("mine", "mine", None)
+    with pytest.raises(ConfigError, match=r"recipe `min`: unknown\. Did you mean `mine`"):
+        plan(added=("min",))
+
+
+@pytest.mark.parametrize(
+    ("changes", "label"),
+    [
+        ({}, "bare.yaml"),
+        ({"overrides": ("byol.train.epochs=9",)}, "bare.yaml + overrides"),
+        ({"overrides": ("byol.train.epochs=9",), "recipes": ("pixcon-sr",)}, "bare.yaml"),
+        ({"overrides": ("byol.train.epochs=4", "pretrain.train.workers=9", "voc_detection.runs=1")}, "bare.yaml"),
+        ({"overrides": ("scenes.seed=4",)}, "bare.yaml"),  # the data is given
+        ({"overrides": ("scenes.seed=4",), "data": None, "profile": "toy.yaml"}, "toy.yaml + overrides"),
+    ],
+)
+def test_only_overrides_that_decide_a_result_are_in_the_label(data, changes, label):
+    assert plan(**changes).label == label

@@ -29,7 +29,6 @@ class TestOnFakeRooms:
         assert profile.recipe("byol").train.epochs == 7
         assert profile.recipe("pixcon-sr").train.epochs == 2
         assert profile.task("voc_detection").schedule.iterations == 50
-        assert profile.label == "bare + overrides"
         assert profile.changes.startswith("overrides: pretrain.train.epochs=2, byol")
 
     def test_set_reaches_every_task_and_the_scenes(self):
@@ -64,7 +63,7 @@ class TestOnFakeRooms:
         path = tmp_path / "mine.yaml"
         path.write_text("extends: paper\ndescription: mine\nrecipes: {byol: {train: {epochs: 3}}}\n")
         profile = profiles.load(str(path))
-        assert (profile.name, profile.description, profile.recipe("byol").train.epochs) == ("mine", "mine", 3)
+        assert (profile.name, profile.description, profile.recipe("byol").train.epochs) == ("mine.yaml", "mine", 3)
         assert profile.seconds == profiles.load("paper").seconds
 
     @pytest.mark.parametrize(
@@ -75,6 +74,9 @@ class TestOnFakeRooms:
                 r"mine\.yaml: unknown field `descripton`\. Did you mean `description`\?",
             ),
             ("a: [", "not valid YAML"),
+            ("extends: 5\n", r"mine\.yaml: field `extends` = 5: is not a name"),
+            ("extends: ''\n", r"profiles ``: unknown"),
+            ("extends: paper\npretrain: 5\n", r"mine\.yaml: field `pretrain` = 5"),
         ],
     )
     def test_a_bad_file_is_one_line(self, tmp_path, text, line):

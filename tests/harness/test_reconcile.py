@@ -92,7 +92,7 @@ def test_everything_is_done_once_parents_first(drive, planned, place):
     result, started = drive()
     assert len(result.done) == len(started) == 9
     assert started == [
-        "byol.scenes.s0", "pixcon-sr.scenes.s0", "random-init.scenes.s0",
+        "byol.scenes.s0", "pixcon-sr.scenes.s0", "random-init.s0",
         "voc_detection.byol.r0", "voc_detection.pixcon-sr.r0", "voc_detection.random-init.r0",
         "voc_detection.byol.r1", "voc_detection.pixcon-sr.r1", "voc_detection.random-init.r1",
     ]  # fmt: skip
@@ -102,8 +102,8 @@ def test_everything_is_done_once_parents_first(drive, planned, place):
 
 def test_transfers_fill_workers_that_no_pretraining_needs(drive, place):
     """With one recipe's parent still to come, the others' children do not wait for it."""
-    _, started = drive(Inline(place, killed={"random-init.scenes.s0": 2}, room=2))
-    assert started.index("voc_detection.byol.r0") < len(started) - 1 - started[::-1].index("random-init.scenes.s0")
+    _, started = drive(Inline(place, killed={"random-init.s0": 2}, room=2))
+    assert started.index("voc_detection.byol.r0") < len(started) - 1 - started[::-1].index("random-init.s0")
 
 
 def test_a_failed_job_stops_only_what_waits_for_it(drive, place):

@@ -40,8 +40,8 @@ def test_a_job_leaves_a_record_of_everything(runs, planned, place):
     made, found = record(runs, parent), record(runs, child)
     assert set(found) == set(made) == {
         "schema", "kind", "key", "name", "status", "recipe", "task", "run", "seed", "profile", "overrides", "tool",
-        "data", "config", "version", "threads", "parents", "metrics", "outputs", "timings", "host", "device",
-        "versions", "code", "error",
+        "device_class", "data", "config", "version", "threads", "parents", "metrics", "outputs", "timings", "host",
+        "device", "versions", "code", "error",
     }  # fmt: skip
     assert list(made["outputs"]) == ["backbone.safetensors"]
     assert found["parents"] == {"weights": parent.key}
@@ -204,3 +204,41 @@ def test_the_log_holds_all_output(place, runs, planned):
     assert "attempt 1: pretrain byol" in log
     assert "Traceback" in log
     assert "failed: code: RuntimeError: a bug in byol" in log
+
+
+def test_a_job_for_the_cpu_sees_no_gpu(runs, planned, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    worker.execute(runs.directory(planned.jobs[0]))
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
+    assert record(runs, planned.jobs[0])["device_class"] == "cpu"
+
+
+def test_a_job_for_a_gpu_is_refused_without_one(place, monkeypatch):
+    from harness.plan import Request, build
+
+    request = Request(tables=("1",), profile="toy.yaml", overrides=("pretrain.train.device=cuda",))
+    build(request).source.generate(lambda step, total, **numbers: None)
+    job, runs = build(request).jobs[0], Store(place.store)
+    runs.prepare(job)
+    worker.execute(runs.directory(job))
+    error = record(runs, job)["error"]
+    assert error["kind"] == "config"
+    assert "planned for a GPU and torch finds none" in error["message"]
+
+
+def test_what_torchrun_leaves_behind_does_not_reach_a_job(place, runs, planned, monkeypatch, tmp_path):
+    from slurm.executor import Executor
+
+    (tmp_path / "show_environment.py").write_text(
+        "import os, pathlib\ndef show(path):\n    pathlib.Path(path).write_text(' '.join(os.environ))\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("MASTER_ADDR", "nowhere")
+    executor = Executor(tmp_path / "submitit", workers=1)
+    executor.submit("show_environment:show", str(tmp_path / "names"), environment=worker.environment(1))
+    place.wait_until(lambda: executor.free() == 1)
+    names = (tmp_path / "names").read_text().split()
+    assert "OMP_NUM_THREADS" in names
+    assert not {"WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"} & set(names)
+    assert os.environ["WORLD_SIZE"] == "2"

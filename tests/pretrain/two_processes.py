@@ -71,8 +71,8 @@ def main(name, out):
             "queue": queues[0][:BATCH].flatten().tolist() if queues else None,
         }
         (Path(out) / "result.json").write_text(json.dumps(result))
-    if distributed.world() > 1:
-        dist.destroy_process_group()
+    del trainer, outcome
+    distributed.stop()
 
 
 if __name__ == "__main__":

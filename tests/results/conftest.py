@@ -20,6 +20,7 @@ def make_run(recipe="byol", index=0, ap=50.0, **changes):
         "profile": "smoke",
         "data": "scenes",
         "tool": "torchvision 0.26.0",
+        "device": "cpu",
     }
     return Run(**(fields | changes))
 

@@ -112,6 +112,10 @@ def test_equal_numbers_of_two_runs_are_pointed_out(table_of, one, runs):
             {"recipe": "pixcon-sr", "path": "runs/copy", "tool": "detectron2 0.6"},
             "with two tools, `torchvision 0.26.0`",
         ),
+        (
+            {"index": 1, "path": "runs/copy", "device": "cuda"},
+            "voc_detection ran with two devices, `cpu` and `cuda`. Run all anew with one: --rerun force",
+        ),
     ],
 )
 def test_runs_that_must_not_share_a_table_are_refused_with_both_paths(table_of, one, changes, said):
@@ -134,6 +138,15 @@ def test_a_run_that_does_not_fit_is_refused_with_its_path(table_of, one, changes
         table_of([one(index=1), one(**changes)])
     assert str(refusal.value).startswith("runs/transfer/byol.voc_detection.r0: ")
     assert said in str(refusal.value)
+
+
+def test_other_models_and_versions_are_a_note(table_of, one):
+    first = one(index=0, hardware="H100", versions={"torch": "2.11", "numpy": "2.0"})
+    note = "voc_detection ran with 2 versions of torch: 2.10, 2.11. Small differences may come from that."
+    notes = table_of([first, one(index=1, hardware="H100", versions={"torch": "2.10", "numpy": "2.0"})]).notes
+    assert [each for each in notes if " ran with " in each] == [note]
+    notes = table_of([first, one(index=1, hardware="A100", versions=first.versions)]).notes
+    assert any(each.startswith("voc_detection ran with 2 devices: A100, H100.") for each in notes)
 
 
 def test_two_tasks_may_have_two_tools(table_of, one):

@@ -110,6 +110,25 @@ def test_a_broken_annotation_is_named(voc_root, text, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("look", [data.check, data.fingerprint])
+@pytest.mark.parametrize("name", ["000003", "000014"], ids=["to train on", "to test on"])
+def test_a_bad_label_is_found_before_any_job(tiny, voc_root, look, name):
+    """A plan asks for the fingerprint, ``data check`` for the check."""
+    annotation_of(voc_root, name).write_text(
+        "<annotation><size><width>64</width><height>48</height></size><object><name>dog</name><bndbox>"
+        "<xmin>5</xmin><ymin>5</ymin><xmax>5</xmax><ymax>9</ymax></bndbox></object></annotation>"
+    )
+    with pytest.raises(DataError, match=rf"{name}.xml: box \(5, 5, 5, 9\) of `dog` is empty"):
+        look(tiny, voc_root)
+
+
+def test_training_lists_without_an_object_are_found_before_any_job(tiny, voc_root):
+    for path in (voc_root / "VOC2007" / "Annotations").iterdir():
+        path.write_text("<annotation><size><width>64</width><height>48</height></size></annotation>")
+    with pytest.raises(DataError, match=r"no image of VOC2007/trainval has an object"):
+        data.check(tiny, voc_root)
+
+
 def test_corners_one_pixel_outside_pass(voc_root):
     path = annotation_of(voc_root, "000001")
     path.write_text(

@@ -62,10 +62,10 @@ def test_another_network_is_refused_with_the_first_tensors_and_their_number(back
         load_backbone(build("resnet18"), backbone)
 
 
-@pytest.mark.parametrize(("keep", "message"), [(1000, "not a whole safetensors file"), (0, "not a whole")])
-def test_a_truncated_file_is_refused(backbone, tmp_path, keep, message):
+@pytest.mark.parametrize("keep", [0, 1000, -4])
+def test_a_truncated_file_is_refused(backbone, tmp_path, keep):
     (tmp_path / "cut.safetensors").write_bytes(backbone.read_bytes()[:keep])
-    with pytest.raises(WeightsError, match=message):
+    with pytest.raises(WeightsError, match=r"cut\.safetensors: is empty or cut short, .* \(.+\)\. Write or copy"):
         load_backbone(build("resnet10_w32"), tmp_path / "cut.safetensors")
 
 

@@ -1,8 +1,16 @@
-"""From a pre-trained backbone to detections: build, train, test."""
+"""From a pre-trained backbone to detections: build, train, test.
+
+On the CPU the same run ends in the same bits. On CUDA that is best effort: cuDNN and cuBLAS are held to repeatable
+algorithms, but the backward pass of RoIAlign (and of a few smaller operations) adds in whatever order its threads
+finish, so that two runs part in their last bits and, over thousands of steps, in their metrics. torch's deterministic
+mode is no way out: torchvision then evaluates RoIAlign at every pixel of the map for every bin (``ops/roi_align.py``;
+pytorch/vision issue 8168 tells of the memory), 7e12 samples for one batch of this protocol.
+"""
 
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,15 +46,27 @@ def fine_tune(
     """
     device = choose_device(config)
     torch.set_num_threads(config.threads)
-    torch.use_deterministic_algorithms(device.type == "cpu")
-    # A debugging aid of deterministic mode that costs 5 % here.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    make_repeatable(device)
     torch.manual_seed(derive_seed(config.name, "init", seed))
     model: Detector = importlib.import_module(f"transfer.detection.{tool}").build(config, weights, len(CLASSES))
     trained = config.schedule.iterations + config.schedule.precise_bn_iterations
     total = trained + len(test)
     Trainer(config, model.to(device), seed, device, out, report, total).fit(train)
     return detect(config, model, device, test, lambda image: report(trained + image, total))
+
+
+def make_repeatable(device: torch.device) -> None:
+    """Have torch choose algorithms that give the same bits again: on the CPU all of them, on CUDA cuDNN and cuBLAS.
+
+    Called before the first work on ``device``: cuBLAS reads its setting once.
+    """
+    torch.use_deterministic_algorithms(device.type == "cpu")
+    # A debugging aid of deterministic mode that costs 5 % here.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+    if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
 def choose_device(config: TaskConfig) -> torch.device:
@@ -65,7 +85,11 @@ def choose_device(config: TaskConfig) -> torch.device:
 def detect(
     config: TaskConfig, model: Detector, device: torch.device, test: list[Labelled], tested: Callable[[int], None]
 ) -> Detections:
-    """The detections in ``test``, one image at a time, in pixels of the photographs; ``tested`` hears the count."""
+    """The detections in ``test``, one image at a time, in pixels of the photographs; ``tested`` hears the count.
+
+    Boxes are clipped to the photograph, and dropped if that leaves nothing of them (detectron2
+    ``detector_postprocess``).
+    """
     model.eval()
     places, labels, scores, boxes = [], [], [], []
     for place, labelled in enumerate(test):
@@ -73,9 +97,11 @@ def detect(
         found = {name: part.cpu() for name, part in model.detect([image.to(device)])[0].items()}
         scale = torch.tensor([labelled.width / image.shape[2], labelled.height / image.shape[1]] * 2)
         limits = torch.tensor([labelled.width, labelled.height] * 2, dtype=torch.float32)
-        places.append(np.full(len(found["labels"]), place))
-        labels.append((found["labels"] - 1).numpy())
-        scores.append(found["scores"].numpy())
-        boxes.append((found["boxes"] * scale).minimum(limits).numpy())
+        clipped = (found["boxes"] * scale).clamp(min=0).minimum(limits)
+        kept = (clipped[:, 2:] > clipped[:, :2]).all(dim=1)
+        places.append(np.full(int(kept.sum()), place))
+        labels.append((found["labels"][kept] - 1).numpy())
+        scores.append(found["scores"][kept].numpy())
+        boxes.append(clipped[kept].numpy())
         tested(place + 1)
     return Detections(*(np.concatenate(parts) for parts in (places, labels, scores, boxes)))

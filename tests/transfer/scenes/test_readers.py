@@ -63,6 +63,7 @@ def test_voc_boxes_are_those_of_the_layout(devkit, spec, year, split, ours):
         image, target = read[index]
         geometry = layout(spec, f"voc{year}/{ours}", index)
         assert image.size == geometry.instances.shape[::-1]
+        assert len(target["annotation"]["object"]) == len(geometry.things) > 0
         for place, element in enumerate(target["annotation"]["object"]):
             x, y, wide, high = box(geometry.mask(place))
             expected = {"xmin": x + 1, "ymin": y + 1, "xmax": x + wide, "ymax": y + high}
@@ -131,6 +132,7 @@ def test_ade20k_has_the_official_names_and_numbers(scenes, spec):
         assert sorted(path.stem for path in (home / "annotations" / folder).glob("*.png")) == names
     labels = np.asarray(Image.open(home / "annotations/training/ADE_train_00000001.png"))
     geometry = layout(spec, "ade20k/training", 0)
+    assert geometry.things
     for place, thing in enumerate(geometry.things):
         assert np.all(labels[geometry.mask(place)] == CLASSES[thing.label].ade20k)
     assert labels.max() <= 150

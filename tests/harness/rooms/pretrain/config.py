@@ -7,6 +7,11 @@ class Train(Strict):
     epochs: int = 4
     threads: int = 1
     workers: int = not_identity(0)
+    device: Literal["auto", "cpu", "cuda"] = not_identity("auto")
+
+
+class Model(Strict):
+    backbone: str = "resnet10_w32"
 
 
 class PretrainConfig(Strict):
@@ -14,4 +19,6 @@ class PretrainConfig(Strict):
     title: str = not_identity("")
     version: int = 1
     data: Literal["coco", "coco+"] = "coco"
+    initial: bool = False
+    model: Model = Model()
     train: Train = Train()

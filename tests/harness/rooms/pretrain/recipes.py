@@ -4,10 +4,11 @@ from pretrain.config import PretrainConfig
 
 
 def names():
-    return ["byol", "pixcon-sr", "random-init"]
+    return ["byol", "mine", "pixcon-sr", "random-init"]  # `mine` is in no table
 
 
 def resolve(name, overrides):
     if name not in names():
         raise ConfigError(f"recipe `{name}`", "unknown", suggest(name, names()))
-    return validate(PretrainConfig, {**overrides, "recipe": name}, f"recipe `{name}`")
+    own = {"recipe": name, "initial": name == "random-init"}
+    return validate(PretrainConfig, {**overrides, **own}, f"recipe `{name}`")

@@ -1,3 +1,5 @@
+from typing import Literal
+
 from ground.config import Strict, not_identity
 
 
@@ -11,4 +13,5 @@ class TaskConfig(Strict):
     runs: int = not_identity(2)
     metrics: tuple[str, ...] = ("AP", "AP50", "AP75")
     threads: int = 1
+    device: Literal["auto", "cpu", "cuda"] = not_identity("auto")
     schedule: Schedule = Schedule()

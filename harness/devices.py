@@ -1,0 +1,37 @@
+"""What does the arithmetic: a CPU and a GPU give different bits, so which of them a job uses is part of its key."""
+
+from __future__ import annotations
+
+import os
+from typing import Literal
+
+from ground.errors import ConfigError
+from slurm.executor import visible_gpus
+
+Device = Literal["cpu", "cuda"]
+
+
+def choose(wanted: Literal["auto", "cpu", "cuda"]) -> Device:
+    """The class of device that a job will use; ``auto`` is CUDA where a GPU is to be seen. Loads no CUDA."""
+    if wanted == "auto":
+        return "cuda" if visible_gpus() else "cpu"
+    return wanted
+
+
+def hold_to(device: Device) -> None:
+    """Make a job's process use the class of device that it was planned for; before anything loads CUDA.
+
+    Raises:
+        ConfigError: a GPU was planned and there is none to be used.
+    """
+    if device == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        remedy = (
+            "Mend the driver or install torch with CUDA; or run on the CPU: "
+            "--set pretrain.train.device=cpu --set transfer.device=cpu."
+        )
+        raise ConfigError("device", "the job was planned for a GPU and torch finds none", remedy)
