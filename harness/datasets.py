@@ -129,7 +129,7 @@ def recheck_images(folders: Sequence[Path], expected: str, cache: Cache) -> str:
     """
     from pretrain import data
 
-    return _unchanged(data.fingerprint(list(folders)), expected, folders[0], cache)
+    return _unchanged(lambda: data.fingerprint(list(folders)), expected, folders[0], cache)
 
 
 def recheck_task(config: TaskConfig, root: Path, expected: str, cache: Cache) -> str:
@@ -140,10 +140,16 @@ def recheck_task(config: TaskConfig, root: Path, expected: str, cache: Cache) ->
     """
     from transfer import data
 
-    return _unchanged(data.fingerprint(config, root), expected, root, cache)
+    return _unchanged(lambda: data.fingerprint(config, root), expected, root, cache)
 
 
-def _unchanged(found: str, expected: str, where: Path, cache: Cache) -> str:
+def _unchanged(take: Callable[[], str], expected: str, where: Path, cache: Cache) -> str:
+    """The fingerprint taken now; what the next plan believes is forgotten if it is another or the data are at fault."""
+    try:
+        found = take()
+    except DataError:
+        cache.clear()
+        raise
     if found != expected:
         cache.clear()
         raise DataError(where, "changed after the job was planned", "Run again: jobs are planned on the data as it is.")

@@ -176,7 +176,7 @@ def _caveats(lines: Sequence[Line], runs: Sequence[Run]) -> list[str]:
         caveats.append("(k/n): only k of the n runs of the protocol are finished.")
     if any(cell.n for cell in cells):
         caveats.append(f"Fine-tuned and evaluated with {_tools(runs)}.")
-        caveats.append("Seeds label repeats: the same device and versions give the same bits, another device may not.")
+        caveats.append("Seeds label repeats: on a CPU the same versions give the same bits, a GPU may not.")
     caveats += mixtures(runs)
     for one, other in copies(runs):
         caveats.append(f"{one.path} and {other.path} have the same numbers to the last bit: are they two runs?")
