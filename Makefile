@@ -8,6 +8,7 @@ CLUSTER = local
 STORE = runs
 RERUN = missing
 DATA =
+ONLY =
 IMAGES =
 WORKERS =
 SET =
@@ -17,7 +18,7 @@ PYTHON =
 VENV := .venv
 BIN := $(VENV)/bin
 HARNESS := $(BIN)/harness
-SELECT = --profile "$(PROFILE)" --store "$(STORE)" $(if $(DATA),--data "$(DATA)") \
+SELECT = --profile "$(PROFILE)" --store "$(STORE)" $(if $(DATA),--data "$(DATA)") $(if $(ONLY),--only $(ONLY)) \
 	$(foreach each,$(IMAGES),--pretrain-images "$(each)") $(foreach each,$(SET),--set '$(each)')
 RUN = $(SELECT) --cluster $(CLUSTER) $(if $(WORKERS),--workers $(WORKERS))
 
@@ -26,8 +27,9 @@ RUN = $(SELECT) --cluster $(CLUSTER) $(if $(WORKERS),--workers $(WORKERS))
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  variables: PROFILE=smoke|mini|paper DATA=/datasets IMAGES='DIR DIR' STORE=runs WORKERS=2 CLUSTER=local"
-	@echo "             RERUN=missing|retry|force|never SET='voc_detection.schedule.iterations=50 …' PYTHON=python3.12"
+	@echo "  variables: PROFILE=smoke|laptop|mini|paper DATA=/datasets IMAGES='DIR DIR' STORE=runs WORKERS=2 CLUSTER=local"
+	@echo "             ONLY=pixcon-sr,random-init (no blanks inside one setting)"
+	@echo "             RERUN=missing|retry|force|never SET='pretrain.train.epochs=4 …' PYTHON=python3.12"
 
 table1: TABLE = 1
 table1: table ## run what Table 1 lacks and print it (text, CSV and LaTeX go to out/)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ground.config import suggest
-from ground.errors import UserError
+from ground.errors import ConfigError, UserError
 
 EPILOG = """\
 examples:
@@ -27,7 +27,7 @@ exit codes: 0 fine, 1 a job failed, 2 something to mend in what was asked, 130 s
 """
 SET_HELP = """\
 change a setting, e.g. pretrain.train.epochs=2 (every recipe), byol.optim.lr=0.1 (one), transfer.threads=1 (every
-task), voc_detection.schedule.iterations=50 (one), scenes.seed=1; the more specific wins. What can change a result makes
+task), voc_detection.schedule.base_lr=0.03 (one), scenes.seed=1; the more specific wins. What can change a result makes
 other runs of the jobs that it concerns, and is shown on the table; what cannot (e.g. pretrain.train.workers) does not
 """
 RERUN_HELP = """\
@@ -59,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.exit(2, f"harness: error: unknown argument `{wrong}`. {suggest(wrong, known)}\n")
     module, _, name = options.handler.partition(":")
     try:
+        _check_store(options)
         handler: Callable[[argparse.Namespace], int] = getattr(importlib.import_module(module), name)
         return handler(options)
     except UserError as error:
@@ -70,6 +71,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _check_store(options: argparse.Namespace) -> None:
+    """The run store, where a command has one, is a folder or can become one."""
+    store = getattr(options, "store", None)
+    if store is None:
+        return
+    nearest = next(folder for folder in (Path(store).absolute(), *Path(store).absolute().parents) if folder.exists())
+    if not nearest.is_dir():
+        raise ConfigError(f"--store {store}", f"{nearest} is no folder", "Name another place.")
 
 
 def _parser() -> Parser:
@@ -115,7 +126,10 @@ def _settings() -> Parser:
     """Options that every command about settings has."""
     parser = Parser(add_help=False)
     parser.add_argument(
-        "--profile", default="smoke", metavar="NAME", help="scale: smoke (default), mini, paper, or a YAML file's path"
+        "--profile",
+        default="smoke",
+        metavar="NAME",
+        help="scale: smoke (default), laptop, mini, paper, or a YAML file's path",
     )
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="PATH=VALUE", help=SET_HELP)
     return parser

@@ -18,6 +18,8 @@ from harness.store import Look
 
 LINE_SECONDS = 15.0
 BAR_SECONDS = 0.5
+BAR_WIDTH = 12
+TITLE_WIDTH = 32
 
 
 @dataclass
@@ -59,6 +61,8 @@ def numbers(progress: Mapping[str, Any]) -> str:
     if not progress.get("total"):
         return "starting"
     words = [f"{progress['step']}/{progress['total']}"]
+    if ahead := progress.get("left"):
+        words.append(f"{duration(ahead)} to go")
     for name, value in progress["numbers"].items():
         short = name.replace("_per_second", "/s")
         words.append(f"{value:.0f} {short}" if short.endswith("/s") else f"{name.replace('_', ' ')} {value:.4g}")
@@ -131,11 +135,11 @@ class Bars:
         for each in running:
             if each.job.name not in self._tasks:
                 self._tasks[each.job.name] = self._progress.add_task(each.job.title, total=None, words="")
-            ahead = each.progress.get("left")
-            words = numbers(each.progress) + (f"  {duration(ahead)} to go" if ahead is not None else "")
-            words += "  (another harness)" if each.elsewhere else ""
+            words = ("(another harness)  " if each.elsewhere else "") + numbers(each.progress)
             step, total = each.progress.get("step", 0), each.progress.get("total") or None
-            self._progress.update(self._tasks[each.job.name], completed=step, total=total, words=words)
+            # A narrow terminal loses numbers from the end, never the job's name, its bar or the time to go.
+            room = max(self._progress.console.width - TITLE_WIDTH - BAR_WIDTH - 3, 12)
+            self._progress.update(self._tasks[each.job.name], completed=step, total=total, words=words[:room])
 
     def stopping(self) -> None:
         """See ``Listener``."""
@@ -186,10 +190,11 @@ def reporter(title: str) -> Iterator[Report]:
 def _progress() -> Any:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
+    from rich.table import Column
 
     columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(24),
-        TextColumn("{task.fields[words]}", markup=False),
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
+        BarColumn(BAR_WIDTH, table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[words]}", markup=False, table_column=Column(no_wrap=True)),
     )
     return Progress(*columns, console=Console(stderr=True), transient=True)

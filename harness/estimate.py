@@ -9,6 +9,9 @@ from statistics import median
 from harness.jobs import Job
 from harness.profiles import Seconds
 
+INITIAL_SECONDS = 5.0
+"""Of a job that trains nothing."""
+
 
 class Estimates:
     """Seconds a job takes, better with every finished one."""
@@ -27,15 +30,24 @@ class Estimates:
         for group in _groups(job):
             if group in self._measured:
                 return median(self._measured[group])
+        if _initial(job):
+            return INITIAL_SECONDS
         return self._believed.pretrain if job.kind == "pretrain" else self._believed.transfer
 
     def measured(self, job: Job) -> bool:
-        """Whether ``seconds`` rests on a measurement."""
-        return any(group in self._measured for group in _groups(job))
+        """Whether ``seconds`` rests on a measurement, or there is next to nothing to measure."""
+        return _initial(job) or any(group in self._measured for group in _groups(job))
+
+
+def _initial(job: Job) -> bool:
+    """Whether a pre-training only writes the initial weights down: it tells nothing of those that train."""
+    return bool(job.config.get("initial"))
 
 
 def _groups(job: Job) -> list[tuple[str | None, ...]]:
     """What a job is alike to, from most to least."""
+    if _initial(job):
+        return [("initial", job.recipe)]
     return [(job.kind, job.recipe, job.task), (job.kind, job.task), (job.kind,)]
 
 

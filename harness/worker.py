@@ -91,6 +91,8 @@ def _attempt(job: Job, directory: Path, claim: claims.Claim) -> Outcome:
             metrics = _work(job, directory, progress)
     except UserError as fault:
         error = {"kind": fault.kind, "message": str(fault)}
+        if fault.kind == "data":  # a file mended in place changes no folder's time: the next plan looks anew
+            _cache(directory).clear()
     except Exception as fault:
         traceback.print_exc()
         error = {"kind": "code", "message": "".join(traceback.format_exception_only(fault)).strip()}

@@ -143,3 +143,11 @@ def test_a_value_that_does_not_fit_is_one_line(place, path, value, capsys):
         code = cli.main([*command, *TOY, "--set", f"{path}={value}"])
         assert code == 2 or (code == 0 and not capsys.readouterr().err)
         assert capsys.readouterr().err.count("\n") <= 1
+
+
+def test_a_store_that_is_no_folder_is_one_line(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert cli.main(["plan", "1", "--store", str(tmp_path / "file" / "runs")]) == 2
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == 1
+    assert "is no folder. Name another place" in errors

@@ -70,7 +70,7 @@ def test_plan_says_what_would_run_and_how_long_by_measured_jobs(place, planned, 
     record["timings"]["seconds"] = 40.0
     path.write_text(json.dumps(record))
     after = output(capsys, "plan", "1", "--workers", "1")
-    assert "6 of 9 jobs to run: 3 min 20 s of work, 3 min 20 s with 1 at once (measured)" in after
+    assert "6 of 9 jobs to run: 3 min 25 s of work, 3 min 25 s with 1 at once (measured)" in after
     assert "done     byol         voc_detection  0" in after
     assert not (place.store / "transfer" / planned.jobs[2].name).exists()
 

@@ -63,3 +63,13 @@ def test_a_parent_that_is_finished_holds_nobody_up():
 )
 def test_durations_are_for_people(seconds, words):
     assert duration(seconds) == words
+
+
+def test_a_job_that_trains_nothing_neither_teaches_nor_learns():
+    estimates = Estimates(Seconds(pretrain=60, transfer=30))
+    initial = replace(PARENT, name="i", recipe="random-init", config={"initial": True})
+    assert estimates.seconds(initial) == 5
+    estimates.add(initial, 2.4)
+    assert (estimates.seconds(initial), estimates.seconds(PARENT)) == (2.4, 60)
+    estimates.add(PARENT, 80)
+    assert estimates.seconds(initial) == 2.4
