@@ -3,12 +3,13 @@
 import importlib
 import json
 import os
+import re
 
 import pytest
 
 from harness import cli, commands, display, status, worker
 from harness.display import Bars, Overall, Plain, numbers
-from harness.estimate import Estimates
+from harness.estimate import INITIAL_SECONDS, Estimates
 from harness.reconcile import Running
 from harness.store import Store
 
@@ -156,7 +157,7 @@ PROGRESS = {
 
 
 def test_numbers_are_for_people():
-    assert numbers(PROGRESS) == "30/120  loss 3.215  412 images/s"
+    assert numbers(PROGRESS) == "30/120  30 s to go  loss 3.215  412 images/s"
     assert numbers({}) == "starting"
 
 
@@ -164,10 +165,11 @@ def test_overall_progress_weighs_jobs_by_their_seconds(planned):
     overall = Overall(planned.jobs, Estimates(planned.profile.seconds), workers=1)
     parents, children = planned.profile.seconds.pretrain, planned.profile.seconds.transfer
     share, seconds = overall.measure([], planned.jobs)
-    assert (share, seconds) == (0, 3 * parents + 6 * children)
+    assert (share, seconds) == (0, 2 * parents + INITIAL_SECONDS + 6 * children)
     running = [Running(planned.jobs[0], PROGRESS, False)]
     share, seconds = overall.measure(running, planned.jobs)
-    assert seconds == 30 + 2 * 40 + 6 * children  # the two parents to come will take what this one will have taken
+    # The trained parent to come will take what this one will have taken; random-init trains nothing.
+    assert seconds == 30 + 40 + INITIAL_SECONDS + 6 * children
     assert share == pytest.approx(10 / (10 + seconds))
     assert overall.measure([], [])[0] == 1
 
@@ -196,9 +198,9 @@ def test_bars_follow_the_running_jobs(planned, runs):
         bars.started(planned.jobs[0], 2)
         bars.tick([Running(planned.jobs[0], PROGRESS, False), Running(planned.jobs[3], {}, True)], planned.jobs)
         shown = {task.description: (task.completed, task.total, task.fields["words"]) for task in progress.tasks}
-        assert shown["pretrain byol"] == (30, 120, "30/120  loss 3.215  412 images/s  30 s to go")
-        assert shown["pretrain pixcon-sr"] == (0, None, "starting  (another harness)")
-        assert shown["all jobs"][2].startswith("3%  0/9 jobs")
+        assert shown["pretrain byol"] == (30, 120, "30/120  30 s to go  loss 3.215  412 images/s")
+        assert shown["pretrain pixcon-sr"] == (0, None, "(another harness)  starting")
+        assert re.match(r"\d+%  0/9 jobs  .* to go", shown["all jobs"][2])
         do(runs, planned.jobs[0])
         bars.ended(planned.jobs[0], runs.look(planned.jobs[0]))
         bars._drawn = 0
@@ -269,3 +271,17 @@ def test_advice_follows_what_the_next_run_will_do(place, planned, runs):
     killed = runs.look(planned.jobs[6])
     assert commands._advice([killed]) == []
     assert killed.reason.endswith("Run again to go on from its checkpoint")
+
+
+def test_a_narrow_terminal_loses_numbers_not_the_time_to_go(planned):
+    from io import StringIO
+
+    from rich.console import Console
+    from rich.progress import Progress, TextColumn
+
+    column = TextColumn("{task.fields[words]}")
+    with Progress(column, console=Console(file=StringIO(), width=70), auto_refresh=False) as progress:
+        bars = Bars(Overall(planned.jobs, Estimates(planned.profile.seconds), 2), progress)
+        bars.tick([Running(planned.jobs[0], PROGRESS, False)], planned.jobs)
+        cut = {task.description: task.fields["words"] for task in progress.tasks}
+        assert cut["pretrain byol"] == "30/120  30 s to go  los"

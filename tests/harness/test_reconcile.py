@@ -91,8 +91,8 @@ def fake_owner_dies(monkeypatch):
 def test_everything_is_done_once_parents_first(drive, planned, place):
     result, started = drive()
     assert len(result.done) == len(started) == 9
-    assert started == [
-        "byol.scenes.s0", "pixcon-sr.scenes.s0", "random-init.s0",
+    assert set(started[:3]) == {"byol.scenes.s0", "pixcon-sr.scenes.s0", "random-init.s0"}
+    assert started[3:] == [
         "voc_detection.byol.r0", "voc_detection.pixcon-sr.r0", "voc_detection.random-init.r0",
         "voc_detection.byol.r1", "voc_detection.pixcon-sr.r1", "voc_detection.random-init.r1",
     ]  # fmt: skip
