@@ -10,9 +10,10 @@ from pretrain import recipes
 
 torch.set_num_threads(1)
 
+HEADS = {name: {"hidden": 16, "out": 8} for name in ("projector", "predictor")}
 TINY = {
     "views": {"size": 64, "first": {"blur_kernel": 5}, "second": {"blur_kernel": 5}},
-    "model": {"backbone": "resnet10_w32"},
+    "model": {"backbone": "resnet10_w32", "norm": {"group": 4}, "branches": {"*": {**HEADS, "queue": 32}}},
     "optim": {"lr": 0.05, "warmup_epochs": 1},
     "train": {
         "epochs": 2, "batch": 8, "precision": "fp32", "threads": 1, "workers": 0, "log_every": 2,
@@ -26,18 +27,7 @@ def tiny():
     """``tiny(recipe, overrides)``: the recipe at test size."""
 
     def resolve(name, overrides=None):
-        branches = {}
-        for key, branch in recipes.resolve(name, {}).model.branches.items():
-            small = {"projector": {"hidden": 16, "out": 8}}
-            if branch.predictor:
-                small["predictor"] = {"hidden": 16, "out": 8}
-            if hasattr(branch, "queue"):
-                small["queue"] = 32
-            branches[key] = small
-        settings = merge(TINY, {"model": {"branches": branches, "norm": {"group": 4}}})
-        for key in settings["model"]["branches"]:
-            settings["model"]["branches"][key] |= (overrides or {}).get("model", {}).get("branches", {}).get("*", {})
-        return recipes.resolve(name, merge(settings, overrides or {}))
+        return recipes.resolve(name, merge(TINY, overrides or {}))
 
     return resolve
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from ground.config import merge
 from pretrain import distributed, recipes
 from pretrain.model.student_teacher import StudentTeacher
 from pretrain.training.loop import Trainer
@@ -18,18 +17,14 @@ BATCH, GRID = 8, 2
 
 
 def config(name):
-    head = {"hidden": 16, "out": 8}
-    branches = {}
-    for key, branch in recipes.resolve(name, {}).model.branches.items():
-        branches[key] = {"projector": head, **({"predictor": head} if branch.predictor else {})}
-        branches[key] |= {"queue": 32} if hasattr(branch, "queue") else {}
+    heads = {part: {"hidden": 16, "out": 8} for part in ("projector", "predictor")}
     settings = {
         "views": {"size": 64},
-        "model": {"backbone": "resnet10_w32", "branches": branches, "norm": {"group": 2}},
+        "model": {"backbone": "resnet10_w32", "branches": {"*": {**heads, "queue": 32}}, "norm": {"group": 2}},
         "train": {"epochs": 1, "batch": BATCH, "precision": "fp32", "threads": 1, "channels_last": False},
         "optim": {"lr": 0.01, "warmup_epochs": 0},
     }
-    return recipes.resolve(name, merge(settings, {}))
+    return recipes.resolve(name, settings)
 
 
 def fixed_batch(rank, world):
