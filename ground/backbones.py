@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 from torch import nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
-BackboneName = Literal["resnet50", "resnet18", "resnet10_w32"]
+from ground.networks import BackboneName
 
 
 class NarrowResNet(ResNet):

@@ -8,9 +8,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from ground.config import Strict, not_identity
+from ground.networks import BackboneName
 
 Probability = Annotated[float, Field(ge=0, le=1)]
-BackboneName = Literal["resnet50", "resnet18", "resnet10_w32"]
 
 
 class Jitter(Strict):

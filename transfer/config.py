@@ -8,8 +8,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from ground.config import Strict, not_identity
+from ground.networks import BackboneName
 
-BackboneName = Literal["resnet50", "resnet18", "resnet10_w32"]
 SetName = Annotated[str, Field(pattern=r"^VOC(2007|2012)/[A-Za-z0-9_]+$")]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Triple = tuple[float, float, float]
