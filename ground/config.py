@@ -29,14 +29,25 @@ def not_identity(default: Any, **keywords: Any) -> Any:
     return Field(default, json_schema_extra={"identity": False}, **keywords)
 
 
+def later(default: Any, **keywords: Any) -> Any:
+    """A field that came after keys were given out: while at its default, which means "as before", it is left out of
+    them, so that no run there is loses its key."""
+    return Field(default, json_schema_extra={"identity": "unless default"}, **keywords)
+
+
 def identity(model: BaseModel) -> Settings:
-    """The settings that decide a result: the model as plain JSON data without ``not_identity`` fields."""
-    fields = type(model).model_fields
-    return {
-        name: _plain(getattr(model, name))
-        for name in fields
-        if (fields[name].json_schema_extra or {}) != {"identity": False}
-    }
+    """The settings that decide a result: the model as plain JSON data, less what is declared to be no part of it."""
+    return {name: _plain(getattr(model, name)) for name in type(model).model_fields if _counts(model, name)}
+
+
+def _counts(model: BaseModel, name: str) -> bool:
+    """Whether a field is part of the identity: see ``not_identity`` and ``later``."""
+    field = type(model).model_fields[name]
+    declared = field.json_schema_extra
+    rule = declared.get("identity", True) if isinstance(declared, dict) else True
+    if rule == "unless default":
+        return bool(getattr(model, name) != field.get_default(call_default_factory=True))
+    return bool(rule)
 
 
 def _plain(value: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from ground.config import Strict, not_identity
+from ground.config import Strict, later, not_identity
 from ground.networks import BackboneName
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -67,12 +67,17 @@ class Views(Strict):
 
 
 class Head(Strict):
-    """A two-layer perceptron, ``in → hidden → (norm) → ReLU → out``; 1×1 convolutions on a feature map."""
+    """A perceptron, ``in → hidden → (norm) → ReLU → out``; 1×1 convolutions on a feature map."""
 
     hidden: PositiveInt = 2048
     out: PositiveInt = 128
     norm: bool = True
     last_bias: bool = True
+    layers: int = later(2, ge=2)
+    """Linear layers; those between the first and the last are ``hidden → hidden → (norm) → activation``."""
+    activation: Literal["relu", "gelu"] = later("relu")
+    init: Literal["torch", "trunc_normal"] = later("torch")
+    """Of the linear layers: torch's default, or N(0, 0.02) cut at two deviations with zero biases (SlotCon)."""
 
 
 class Branch(Strict):

@@ -15,12 +15,19 @@ from pretrain.data import check, images
 from pretrain.model.student_teacher import StudentTeacher
 from pretrain.training.export import export_backbone
 from pretrain.training.loop import Trainer, exported, train
+from pretrain.views import layout as layouts
 
 BACKBONE = "backbone.safetensors"
 
 
 def run(
-    config: PretrainConfig, *, seed: int, folders: list[Path], out: Path, report: Report = silent
+    config: PretrainConfig,
+    *,
+    seed: int,
+    folders: list[Path],
+    out: Path,
+    report: Report = silent,
+    inputs: dict[str, Path] | None = None,
 ) -> dict[str, float]:
     """Pre-train and write ``out/backbone.safetensors``; called again on the same ``out`` it goes on where it stopped.
 
@@ -30,6 +37,7 @@ def run(
         folders: image folders; their images are listed sorted, folder by folder.
         out: the run's folder: ``checkpoint.pt``, ``curves/`` (TensorBoard), ``snapshots/``.
         report: told of every step.
+        inputs: run directories of the jobs that the recipe rests on, by role.
 
     Returns:
         The last step's loss by branch and the spread of its features (1 isotropic, 0 collapsed).
@@ -44,7 +52,8 @@ def run(
     _check_processes(config)
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(derive_seed("init", seed))
-    trainer = Trainer(config, StudentTeacher(config.model), device, seed)
+    layout = layouts.build(config.views, inputs or {})
+    trainer = Trainer(config, StudentTeacher(config.model), layout, device, seed)
     metrics: dict[str, float] = {}
     if not config.initial:
         check(folders)

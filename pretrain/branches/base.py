@@ -1,4 +1,4 @@
-"""What every branch is: an online head, its momentum copy, and a loss per direction."""
+"""What every branch is: a loss on what student and momentum teacher make of a sample's views."""
 
 from __future__ import annotations
 
@@ -13,27 +13,76 @@ from torch import Tensor, nn
 from pretrain.config import Branch as BranchConfig
 from pretrain.model.heads import perceptron
 
+ModulePair = tuple[nn.Module, nn.Module]
+"""(the teacher's, the student's) of one network."""
+
 
 @dataclass
 class Geometry:
-    """Where the two views lie; every field is a pair (view 1, view 2).
+    """Where the views lie.
 
-    ``masks`` bool (B, S, S): cells the other view sees. ``boxes`` (B, 4): signed, in image pixels.
+    ``masks`` bool (B, S, S), of views 1 and 2: cells the other view sees. ``overlaps`` (B, 4), of views 1 and 2: their
+    intersection (x1, y1, x2, y2) in [0, 1] of the view before it is mirrored. ``boxes`` (B, 4), of every view: signed,
+    in pixels of its image. ``flips`` bool (B,), of every view: whether it is mirrored.
     """
 
     masks: tuple[Tensor, Tensor]
-    boxes: tuple[Tensor, Tensor]
+    overlaps: tuple[Tensor, Tensor]
+    boxes: tuple[Tensor, ...]
+    flips: tuple[Tensor, ...]
+
+
+@dataclass
+class Seen:
+    """What the branches read of one batch, by number of the view: views 0 and 1 are the two crops of every recipe.
+
+    ``images`` (B, 3, H, W), normalised. ``student`` and ``teacher``: their C5 maps (B, C, H/32, W/32), the teacher's
+    without gradient, of the views that some branch asked for.
+    """
+
+    images: tuple[Tensor, ...]
+    student: dict[int, Tensor]
+    teacher: dict[int, Tensor]
+    geometry: Geometry
 
 
 class Branch(nn.Module, ABC):
-    """A projector and predictor on the student's features, an EMA projector on the teacher's, and a loss.
+    """A loss; its ``weight`` is already in what ``forward`` returns."""
+
+    def __init__(self, config: BranchConfig) -> None:
+        super().__init__()
+        self.weight = config.weight
+
+    def views(self, symmetric: bool) -> tuple[set[int], set[int]]:
+        """The views whose maps it reads: of the student, of the teacher."""
+        return ({0, 1}, {0, 1}) if symmetric else ({0}, {1})
+
+    @abstractmethod
+    def forward(self, seen: Seen) -> Tensor:
+        """The weighted loss of one batch, a scalar."""
+
+    def attach(self, teacher: nn.Module) -> None:
+        """Called once when the model is built, with the teacher's backbone: for branches with a network of their own.
+
+        Keep no reference to it as a submodule: it belongs to the model.
+        """
+
+    def averaged(self) -> list[ModulePair]:
+        """Its networks that have a momentum copy."""
+        return []
+
+    def end_step(self, view: int) -> None:
+        """Called once after the optimiser's step; ``view`` is the one whose keys a queue takes."""
+
+
+class PairBranch(Branch):
+    """A projector and predictor on the student's features, an EMA projector on the teacher's, a loss per direction.
 
     A subclass gives ``direction``; one that keeps a queue also fills ``fresh`` and says what ``end_step`` does.
     """
 
     def __init__(self, channels: int, config: BranchConfig) -> None:
-        super().__init__()
-        self.weight = config.weight
+        super().__init__(config)
         self.projector = perceptron(channels, config.projector)
         self.predictor = perceptron(config.projector.out, config.predictor) if config.predictor else nn.Identity()
         self.target = copy.deepcopy(self.projector).requires_grad_(False)
@@ -54,14 +103,19 @@ class Branch(nn.Module, ABC):
         Args:
             query: student feature map (B, C, H, W).
             key: teacher feature map (B, C, H, W).
-            geometry: of both views.
+            geometry: of all views.
             views: (0, 1) or (1, 0).
         """
 
-    def forward(self, student: dict[int, Tensor], teacher: dict[int, Tensor], geometry: Geometry) -> Tensor:
-        """``weight`` × the sum over directions: each student view against the other view of the teacher."""
-        losses = [self.direction(maps, teacher[1 - view], geometry, (view, 1 - view)) for view, maps in student.items()]
+    def forward(self, seen: Seen) -> Tensor:
+        """``weight`` × the sum over directions: each of the two crops of the student against the teacher's other."""
+        losses = [
+            self.direction(seen.student[view], seen.teacher[1 - view], seen.geometry, (view, 1 - view))
+            for view in (0, 1)
+            if view in seen.student and 1 - view in seen.teacher
+        ]
         return self.weight * torch.stack(losses).sum()
 
-    def end_step(self, view: int) -> None:
-        """Called once after the optimiser's step; ``view`` is the one whose keys a queue takes."""
+    def averaged(self) -> list[ModulePair]:
+        """The projector."""
+        return [(self.target, self.projector)]

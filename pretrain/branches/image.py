@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from pretrain.branches.base import Branch, Geometry
+from pretrain.branches.base import Geometry, PairBranch
 from pretrain.branches.infonce import queue_infonce
 from pretrain.branches.keys import FreshKeys
 from pretrain.config import ImageContrast, ImageRegression
@@ -16,7 +16,7 @@ def pool(features: Tensor) -> Tensor:
     return features.mean((2, 3))
 
 
-class ImageContrastBranch(Branch):
+class ImageContrastBranch(PairBranch):
     """InfoNCE of pooled features against a queue of image keys (MoCo-v2+; pangzss/PixCon mocov2_plus.py)."""
 
     def __init__(self, channels: int, config: ImageContrast) -> None:
@@ -25,7 +25,7 @@ class ImageContrastBranch(Branch):
         self.fresh = FreshKeys(config.queue, config.projector.out)
 
     def direction(self, query: Tensor, key: Tensor, geometry: Geometry, views: tuple[int, int]) -> Tensor:
-        """Mean InfoNCE of the batch; see ``Branch.direction``."""
+        """Mean InfoNCE of the batch; see ``PairBranch.direction``."""
         queries = F.normalize(self.online(pool(query)).float(), dim=1)
         keys = F.normalize(self.momentum(pool(key)).float(), dim=1)
         self.fresh.keep(views[1], keys)
@@ -36,13 +36,13 @@ class ImageContrastBranch(Branch):
         self.fresh.enqueue(view)
 
 
-class ImageRegressionBranch(Branch):
+class ImageRegressionBranch(PairBranch):
     """BYOL: ``2 − 2 cos(prediction, target projection)`` (methods.md 2, B.7)."""
 
     def __init__(self, channels: int, config: ImageRegression) -> None:
         super().__init__(channels, config)
 
     def direction(self, query: Tensor, key: Tensor, geometry: Geometry, views: tuple[int, int]) -> Tensor:
-        """Mean squared distance of unit vectors; see ``Branch.direction``."""
+        """Mean squared distance of unit vectors; see ``PairBranch.direction``."""
         prediction, target = self.online(pool(query)).float(), self.momentum(pool(key)).float()
         return (2 - 2 * F.cosine_similarity(prediction, target, dim=1)).mean()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from pretrain.branches.base import Branch, Geometry
+from pretrain.branches.base import Geometry, PairBranch
 from pretrain.branches.infonce import queue_infonce
 from pretrain.branches.keys import FreshKeys
 from pretrain.branches.matching import Match, match
@@ -18,7 +18,7 @@ def cells(features: Tensor) -> Tensor:
     return features.flatten(2).transpose(1, 2)
 
 
-class PixelContrastBranch(Branch):
+class PixelContrastBranch(PairBranch):
     """Each query cell is pulled to its matched key cell and away from a queue of pooled keys.
 
     Follows pangzss/PixCon mmselfsup/models/algorithms/pixcon.py ``calc_dense_loss`` (methods.md 5.2): matches are
@@ -33,7 +33,7 @@ class PixelContrastBranch(Branch):
         self.fresh = FreshKeys(config.queue, config.projector.out)
 
     def direction(self, query: Tensor, key: Tensor, geometry: Geometry, views: tuple[int, int]) -> Tensor:
-        """Weighted mean InfoNCE over cells, per group of images; see ``Branch.direction``."""
+        """Weighted mean InfoNCE over cells, per group of images; see ``PairBranch.direction``."""
         a, b = views
         query_cells, key_cells = cells(query), cells(key)
         batch, count, _ = query_cells.shape

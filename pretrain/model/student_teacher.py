@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torchvision.models import ResNet
 
 from ground import backbones
-from pretrain.branches.base import Branch, Geometry
+from pretrain.branches.base import Branch, Geometry, Seen
 from pretrain.branches.registry import build_branch
 from pretrain.config import Model
 from pretrain.model.norm import SyncBatchNorm, in_groups
@@ -47,19 +47,28 @@ class StudentTeacher(nn.Module):
         self.teacher = copy.deepcopy(self.student).requires_grad_(False)
         channels = backbones.channels(config.backbone)[1]
         self.branches = nn.ModuleDict({name: build_branch(channels, b) for name, b in config.branches.items()})
+        for branch in self._branches():
+            branch.attach(self.teacher)
 
-    def forward(self, views: tuple[Tensor, Tensor], geometry: Geometry) -> tuple[dict[str, Tensor], Tensor]:
-        """Losses by branch, already weighted, and the student's features pooled, (B, C), detached.
+    def _branches(self) -> list[Branch]:
+        return [cast(Branch, branch) for branch in self.branches.values()]
+
+    def forward(self, views: tuple[Tensor, ...], geometry: Geometry) -> tuple[dict[str, Tensor], Tensor]:
+        """Losses by branch, already weighted, and the student's features of view 0 pooled, (B, C), detached.
 
         Args:
-            views: two normalised batches (B, 3, H, W).
+            views: normalised batches (B, 3, H, W), the two crops first.
             geometry: where they lie.
         """
-        queries = (0, 1) if self.symmetric else (0,)
-        student = {view: self._student(views[view]) for view in queries}
+        read = [branch.views(self.symmetric) for branch in self._branches()]
+        student = {view: self._student(views[view]) for view in sorted(set().union(*(of for of, _ in read)))}
         with torch.no_grad():
-            teacher = {1 - view: self._teacher(views[1 - view]) for view in queries}
-        losses = {name: branch(student, teacher, geometry) for name, branch in self.branches.items()}
+            # In the order of their queries: ShuffleBN draws, and batch norms count, in the order of the passes.
+            wanted = set().union(*(of for _, of in read))
+            order = [view for view in (1, 0) if view in wanted] + sorted(wanted - {0, 1})
+            teacher = {view: self._teacher(views[view]) for view in order}
+        seen = Seen(views, student, teacher, geometry)
+        losses = {name: branch(seen) for name, branch in self.branches.items()}
         return losses, student[0].detach().float().mean((2, 3))
 
     def _student(self, images: Tensor) -> Tensor:
@@ -75,7 +84,7 @@ class StudentTeacher(nn.Module):
     def averaged(self) -> tuple[list[Tensor], list[Tensor]]:
         """(teacher's, student's) parameters in the same order: backbone and projectors; predictors have no teacher."""
         pairs: list[tuple[nn.Module, nn.Module]] = [(self.teacher, self.student)]
-        pairs += [(cast(Branch, branch).target, cast(Branch, branch).projector) for branch in self.branches.values()]
+        pairs += [pair for branch in self._branches() for pair in branch.averaged()]
         return (
             [parameter for target, _ in pairs for parameter in target.parameters()],
             [parameter for _, source in pairs for parameter in source.parameters()],
@@ -86,8 +95,8 @@ class StudentTeacher(nn.Module):
         """After the optimiser: move the teacher (``m θ_k + (1 − m) θ_q``) and enqueue the keys of ``view``."""
         teacher, student = self.averaged()
         torch._foreach_lerp_(teacher, student, 1 - momentum)
-        for branch in self.branches.values():
-            cast(Branch, branch).end_step(view)
+        for branch in self._branches():
+            branch.end_step(view)
 
 
 def feature_std(pooled: Tensor) -> Tensor:

@@ -26,7 +26,8 @@ from pretrain.training.export import export_backbone
 from pretrain.training.monitor import Monitor, Outcome
 from pretrain.training.schedule import learning_rate, teacher_momentum
 from pretrain.views import photometric
-from pretrain.views.dataset import Batch, StepSampler, TwoViews, collate
+from pretrain.views.dataset import Batch, StepSampler, ViewsDataset, collate
+from pretrain.views.layout import Layout
 
 _DTYPE = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -37,6 +38,7 @@ class Trainer:
 
     config: PretrainConfig
     model: StudentTeacher
+    layout: Layout
     device: torch.device
     seed: int
 
@@ -87,28 +89,26 @@ class Trainer:
         self.scaler.scale(loss).backward()
         return {name: value.detach() for name, value in losses.items()}, pooled
 
-    def to_device(self, batch: Batch) -> tuple[tuple[Tensor, Tensor], Geometry]:
+    def to_device(self, batch: Batch) -> tuple[tuple[Tensor, ...], Geometry]:
         """A batch as the network takes it: photometric work happens here, on the device."""
-        settings = self.config.views
+        memory = torch.channels_last if self.config.train.channels_last else torch.contiguous_format
         images = []
-        for view, recipe in enumerate((settings.first, settings.second)):
+        for view, shown in enumerate(self.layout.shown):
             crops = batch.crops[view].to(self.device, non_blocking=True)
-            shown = photometric.apply(crops, batch.flips[view], batch.drawn[view], recipe)
-            layout = torch.channels_last if self.config.train.channels_last else torch.contiguous_format
-            images.append(shown.contiguous(memory_format=layout))
-        masks, boxes = (
-            tuple(field.to(self.device, non_blocking=True) for field in pair) for pair in (batch.masks, batch.boxes)
+            colours = photometric.apply(crops, batch.flips[view], batch.drawn[view], shown.photometric)
+            images.append(colours.contiguous(memory_format=memory))
+        masks, overlaps, boxes, flips = (
+            tuple(view.to(self.device, non_blocking=True) for view in field)
+            for field in (batch.masks, batch.overlaps, batch.boxes, batch.flips)
         )
-        return (images[0], images[1]), Geometry((masks[0], masks[1]), (boxes[0], boxes[1]))
+        return tuple(images), Geometry((masks[0], masks[1]), (overlaps[0], overlaps[1]), boxes, flips)
 
 
 def micro_batches(batch: Batch, count: int) -> Iterator[Batch]:
     """``batch`` in ``count`` equal parts, in order."""
     size = len(batch.indices) // count
     for start in range(0, size * count, size):
-        part = slice(start, start + size)
-        fields = (batch.crops, batch.flips, batch.drawn, batch.masks, batch.boxes)
-        yield Batch(batch.indices[part], *((pair[0][part], pair[1][part]) for pair in fields))
+        yield batch.part(slice(start, start + size))
 
 
 def train(trainer: Trainer, images: list[Path], out: Path, report: Report) -> dict[str, float]:
@@ -157,7 +157,7 @@ def make_loader(trainer: Trainer, images: list[Path], first_step: int) -> DataLo
     sampler = StepSampler(
         len(images), settings.batch, settings.epochs, trainer.seed, first_step, distributed.rank(), distributed.world()
     )
-    dataset = TwoViews(images, trainer.config.views, grid, trainer.seed)
+    dataset = ViewsDataset(images, trainer.layout, grid, trainer.seed)
     return DataLoader(
         cast("torch.utils.data.Dataset[Batch | UserError]", dataset),
         batch_sampler=sampler,

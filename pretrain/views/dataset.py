@@ -1,4 +1,4 @@
-"""Images in, samples out: two uint8 crops and their geometry, a function of (seed, epoch, sample index)."""
+"""Images in, samples out: uint8 crops and their geometry, a function of (seed, epoch, sample index)."""
 
 from __future__ import annotations
 
@@ -14,77 +14,89 @@ from torch.utils.data import Dataset, Sampler
 
 from ground.errors import DataError, UserError
 from ground.seeding import generator
-from pretrain.config import Views
 from pretrain.views.draw import draw_photometric
-from pretrain.views.geometry import draw_pair, in_box_mask, intersection, signed_box
+from pretrain.views.geometry import Crop, in_box_mask, intersection, overlap, signed_box
+from pretrain.views.layout import Layout
 
 _RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
-Pair = tuple[Tensor, Tensor]
-"""View 1's and view 2's."""
+Views = tuple[Tensor, ...]
+"""One tensor for each view, the two crops of every recipe first."""
 
 
 @dataclass
 class Batch:
-    """Samples of one step; every field is a pair, view 1 and view 2.
+    """Samples of one step, a tensor for each view; masks and overlaps of the first two alone.
 
-    ``crops`` uint8 (B, 3, H, W); ``flips`` bool (B,); ``drawn`` float (B, 12), see ``draw.FIELDS``; ``masks`` bool
-    (B, S, S), cells inside the views' intersection; ``boxes`` float (B, 4), signed, in image pixels.
+    ``crops`` uint8 (B, 3, H, W); ``flips`` bool (B,); ``drawn`` float (B, 12), see ``draw.FIELDS``; ``boxes`` float
+    (B, 4), signed, in image pixels; ``masks`` bool (B, S, S), cells inside the views' intersection; ``overlaps`` float
+    (B, 4), the intersection in [0, 1] of the view before it is mirrored.
     """
 
     indices: list[int]
-    crops: Pair
-    flips: Pair
-    drawn: Pair
-    masks: Pair
-    boxes: Pair
+    crops: Views
+    flips: Views
+    drawn: Views
+    boxes: Views
+    masks: Views
+    overlaps: Views
 
     def pin_memory(self) -> Batch:
         """Called by the loader on request: lets the copy to the device overlap with its work."""
-        self.crops = (self.crops[0].pin_memory(), self.crops[1].pin_memory())
+        self.crops = tuple(crop.pin_memory() for crop in self.crops)
         return self
 
+    def part(self, chosen: slice) -> Batch:
+        """Some of the samples."""
+        fields = (self.crops, self.flips, self.drawn, self.boxes, self.masks, self.overlaps)
+        return Batch(self.indices[chosen], *(tuple(view[chosen] for view in field) for field in fields))
 
-Sample = tuple[tuple[np.ndarray, ...], ...]
+
+Field = tuple[np.ndarray, ...]
+Sample = tuple[Field, ...]
+"""The fields of ``Batch`` after ``indices``, of one sample."""
 
 
-class TwoViews(Dataset[tuple[int, Sample] | UserError]):
-    """Pairs of views of image files. Indexed by (epoch, sample index), so that no worker or order matters.
+class ViewsDataset(Dataset[tuple[int, Sample] | UserError]):
+    """Views of image files. Indexed by (epoch, sample index), so that no worker or order matters.
 
     An image that cannot be read gives the error as a value: raised in a worker it would arrive as a traceback.
     """
 
-    def __init__(self, images: list[Path], views: Views, grid: int, seed: int) -> None:
-        self.images, self.views, self.grid, self.seed = images, views, grid, seed
+    def __init__(self, images: list[Path], layout: Layout, grid: int, seed: int) -> None:
+        self.images, self.layout, self.grid, self.seed = images, layout, grid, seed
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, where: tuple[int, int]) -> tuple[int, Sample] | UserError:
         epoch, index = where
+        rng = generator("view", self.seed, epoch, index)
         try:
             image = open_rgb(self.images[index])
+            cuts = self.layout.cut(rng, index, image.size)
+            others = {cut.image: open_rgb(self.images[cut.image]) for cut in cuts if cut.image is not None}
         except UserError as error:
             return error
-        rng = generator("view", self.seed, epoch, index)
-        pair = draw_pair(rng, *image.size, self.views)
-        size = (self.views.size, self.views.size)
-        sample: list[tuple[np.ndarray, ...]] = []
-        for crop, other, photometric in zip(pair, pair[::-1], (self.views.first, self.views.second), strict=True):
-            # Cut first: `resize(box=…)` would let pixels outside the crop into its borders.
-            cut = image.crop((crop.x, crop.y, crop.x + crop.w, crop.y + crop.h))
-            cut = cut.resize(size, _RESAMPLING[self.views.interpolation])
-            sample.append(
-                (
-                    np.asarray(cut).transpose(2, 0, 1),
-                    np.asarray(crop.flip),
-                    draw_photometric(rng, photometric),
-                    in_box_mask(intersection(crop, other), self.grid),
-                    signed_box(crop),
-                )
-            )
-        return index, tuple(sample)
+        crops = [cut.crop for cut in cuts]
+        pixels, drawn = [], []
+        for cut, shown in zip(cuts, self.layout.shown, strict=True):
+            source = image if cut.image is None else others[cut.image]
+            pixels.append(cut_out(source, cut.crop, shown.size, self.layout.interpolation))
+            drawn.append(draw_photometric(rng, shown.photometric))
+        pair = (crops[0], crops[1])
+        masks = tuple(in_box_mask(intersection(*each), self.grid) for each in (pair, pair[::-1]))
+        overlaps = tuple(overlap(*each) for each in (pair, pair[::-1]))
+        flips = tuple(np.asarray(crop.flip) for crop in crops)
+        return index, (tuple(pixels), flips, tuple(drawn), tuple(map(signed_box, crops)), masks, overlaps)
+
+
+def cut_out(image: Image.Image, crop: Crop, size: int, interpolation: str) -> np.ndarray:
+    """A crop's pixels resized to a square: uint8 (3, size, size), not yet mirrored."""
+    # Cut first: `resize(box=…)` would let pixels outside the crop into its borders.
+    cut = image.crop((crop.x, crop.y, crop.x + crop.w, crop.y + crop.h))
+    return np.asarray(cut.resize((size, size), _RESAMPLING[interpolation])).transpose(2, 0, 1)
 
 
 def open_rgb(path: Path) -> Image.Image:
@@ -110,11 +122,11 @@ def collate(fetched: list[tuple[int, Sample] | UserError]) -> Batch | UserError:
             return item
         samples.append(item)
 
-    def stack(field: int) -> Pair:
-        first, second = (torch.from_numpy(np.stack([sample[view][field] for _, sample in samples])) for view in (0, 1))
-        return first, second
+    def stack(field: int) -> Views:
+        views = range(len(samples[0][1][field]))
+        return tuple(torch.from_numpy(np.stack([sample[field][view] for _, sample in samples])) for view in views)
 
-    return Batch([index for index, _ in samples], *(stack(field) for field in range(5)))
+    return Batch([index for index, _ in samples], *(stack(field) for field in range(6)))
 
 
 class StepSampler(Sampler[list[tuple[int, int]]]):

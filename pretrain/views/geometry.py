@@ -83,8 +83,8 @@ def draw_pair(rng: np.random.Generator, width: int, height: int, views: Views) -
     return replace(first, flip=bool(flips[0])), replace(second, flip=bool(flips[1]))
 
 
-def intersection(crop: Crop, other: Crop) -> NDArray[np.float32]:
-    """The part of ``crop`` that ``other`` sees: (x1, y1, x2, y2) in [0, 1] of the view as shown, mirrored or not.
+def overlap(crop: Crop, other: Crop) -> NDArray[np.float32]:
+    """The part of ``crop`` that ``other`` sees: (x1, y1, x2, y2) in [0, 1] of the view before it is mirrored.
 
     Zeros where they do not meet. Single precision, as released: on a cell's edge the rounding decides.
     """
@@ -94,8 +94,13 @@ def intersection(crop: Crop, other: Crop) -> NDArray[np.float32]:
     x2 = (min(crop.x + crop.w, other.x + other.w) - crop.x) / crop.w
     y1 = (max(crop.y, other.y) - crop.y) / crop.h
     y2 = (min(crop.y + crop.h, other.y + other.h) - crop.y) / crop.h
-    box = np.array([x1, y1, x2, y2], dtype=np.float32)
-    if crop.flip:
+    return np.array([x1, y1, x2, y2], dtype=np.float32)
+
+
+def intersection(crop: Crop, other: Crop) -> NDArray[np.float32]:
+    """``overlap`` in the view as shown, mirrored or not."""
+    box = overlap(crop, other)
+    if crop.flip and box.any():
         box[[0, 2]] = np.float32(1) - box[[2, 0]]
     return box
 

@@ -4,7 +4,7 @@ import pytest
 from pydantic import Field
 
 from ground import catalog
-from ground.config import Strict, digest, identity, merge, not_identity, read_yaml, validate
+from ground.config import Strict, digest, identity, later, merge, not_identity, read_yaml, validate
 from ground.errors import ConfigError
 
 
@@ -29,6 +29,15 @@ def test_identity_leaves_out_what_cannot_change_a_result_at_any_depth():
     fast, slow = (Outer(inner=Inner(workers=n), many={"m": Inner(workers=n)}, names=("a",)) for n in (1, 9))
     assert identity(fast) == identity(slow) == {"inner": {"rate": 0.1}, "many": {"m": {"rate": 0.1}}, "names": ["a"]}
     assert digest(identity(fast)) != digest(identity(Outer(inner=Inner(rate=0.2))))
+
+
+def test_identity_leaves_out_a_later_field_while_it_means_as_before():
+    class Grown(Inner):
+        depth: int = later(2)
+        extra: dict[str, int] = later({})
+
+    assert identity(Grown()) == identity(Grown(depth=2, extra={})) == identity(Inner())
+    assert identity(Grown(depth=3, extra={"a": 1})) == {"rate": 0.1, "depth": 3, "extra": {"a": 1}}
 
 
 @pytest.mark.parametrize(

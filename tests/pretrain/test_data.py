@@ -8,8 +8,9 @@ from PIL import Image
 from ground.errors import DataError
 from ground.seeding import generator
 from pretrain import data, recipes
-from pretrain.views.dataset import TwoViews, open_rgb
-from pretrain.views.geometry import draw_pair
+from pretrain.views import layout
+from pretrain.views.dataset import ViewsDataset, collate, open_rgb
+from pretrain.views.geometry import Crop, draw_pair
 
 
 def test_folders_follow_the_data_set(tmp_path):
@@ -50,7 +51,37 @@ def test_views_are_cut_and_resized_as_the_released_loader_does(tmp_path):
     """torchvision's ``resized_crop`` on the decoded image: cut first, then Pillow's antialiased bilinear."""
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)).save(tmp_path / "a.png")
     views = recipes.resolve("pixcon-sr", {"views": {"size": 32}}).views
-    _, sample = TwoViews([tmp_path / "a.png"], views, 1, seed=0)[(0, 0)]
-    for crop, (pixels, *_) in zip(draw_pair(generator("view", 0, 0, 0), 120, 90, views), sample, strict=True):
+    _, (pixels_of, *_) = ViewsDataset([tmp_path / "a.png"], layout.build(views, {}), 1, seed=0)[(0, 0)]
+    for crop, pixels in zip(draw_pair(generator("view", 0, 0, 0), 120, 90, views), pixels_of, strict=True):
         expected = reference.resized_crop(open_rgb(tmp_path / "a.png"), crop.y, crop.x, crop.h, crop.w, [32, 32])
         assert np.array_equal(pixels.transpose(1, 2, 0), np.asarray(expected))
+
+
+class WithPatch(layout.Layout):
+    """Two equal crops and a patch of 8 pixels of the next image."""
+
+    def __init__(self, views, inputs):
+        super().__init__(views, inputs)
+        self.shown = (*self.shown, layout.Shown(8, views.second))
+
+    def cut(self, rng, index, size):
+        crop = Crop(0, 0, 20, 10, flip=True)
+        return [layout.Cut(crop), layout.Cut(Crop(0, 0, 40, 20)), layout.Cut(Crop(1, 2, 8, 8), image=1 - index)]
+
+
+def test_a_layout_adds_views_of_its_own_size_and_of_other_images(tmp_path):
+    grays = [Image.new("RGB", (40, 20), (level,) * 3) for level in (10, 200)]
+    paths = [tmp_path / "a.png", tmp_path / "b.png"]
+    for path, image in zip(paths, grays, strict=True):
+        image.save(path)
+    views = recipes.resolve("pixcon-sr", {"views": {"size": 32}}).views
+    dataset = ViewsDataset(paths, WithPatch(views, {}), 1, seed=0)
+    batch = collate([dataset[(0, index)] for index in (0, 1)])
+    assert [tuple(view.shape) for view in batch.crops] == [(2, 3, 32, 32), (2, 3, 32, 32), (2, 3, 8, 8)]
+    assert [view[0].unique().tolist() for view in batch.crops] == [[10], [10], [200]]
+    assert batch.boxes[0][0].tolist() == [20, 0, 0, 10]
+    assert batch.boxes[2][1].tolist() == [1, 2, 9, 10]
+    assert batch.overlaps[1][0].tolist() == [0, 0, 0.5, 0.5]
+    assert [view.tolist() for view in batch.flips] == [[True, True], [False, False], [False, False]]
+    assert (len(batch.masks), len(batch.overlaps)) == (2, 2)
+    assert batch.part(slice(1, 2)).crops[2].unique().tolist() == [10]

@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from pretrain.branches.infonce import queue_infonce
 from pretrain.branches.matching import by_coordinate, by_similarity
 from pretrain.branches.reweighting import semantic_weights, weighted_mean
+from pretrain.config import Head
+from pretrain.model.heads import perceptron
 
 
 def unit(*shape, seed=0):
@@ -79,3 +81,13 @@ def test_weighted_mean_is_taken_per_group_then_averaged():
     expected = ((1 + 2 + 8) / 4 + 5) / 2
     assert weighted_mean(losses, weights, 2).item() == pytest.approx(expected)
     assert weighted_mean(losses, torch.zeros_like(weights), 2).item() == 0
+
+
+def test_a_deeper_head_repeats_its_hidden_layer():
+    head = perceptron(6, Head(hidden=5, out=4, layers=3, activation="gelu", init="trunc_normal"))
+    kinds = [type(layer).__name__ for layer in head]
+    assert kinds == ["Linear", "SyncBatchNorm", "GELU", "Linear", "SyncBatchNorm", "GELU", "Linear"]
+    linears = [layer for layer in head if isinstance(layer, torch.nn.Linear)]
+    assert [tuple(layer.weight.shape) for layer in linears] == [(5, 6), (5, 5), (4, 5)]
+    assert all(float(layer.bias.abs().max()) == 0 for layer in linears)
+    assert all(0 < float(layer.weight.std()) < 0.03 for layer in linears)

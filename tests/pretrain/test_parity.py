@@ -41,8 +41,8 @@ def _geometry():
     for view, listed in enumerate((boxes, boxes[::-1])):
         for image, (x1, y1, x2, y2) in enumerate(listed):
             masks[view, image, y1:y2, x1:x2] = True
-    nowhere = torch.zeros(BATCH, 4)
-    return Geometry((masks[0], masks[1]), (nowhere, nowhere))
+    nowhere, unmirrored = torch.zeros(BATCH, 4), torch.zeros(BATCH, dtype=torch.bool)
+    return Geometry((masks[0], masks[1]), (nowhere, nowhere), (nowhere, nowhere), (unmirrored, unmirrored))
 
 
 def _branches(reweight):

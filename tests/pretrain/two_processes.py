@@ -11,6 +11,7 @@ import torch.distributed as dist
 from pretrain import distributed, recipes
 from pretrain.model.student_teacher import StudentTeacher
 from pretrain.training.loop import Trainer
+from pretrain.views import layout
 from pretrain.views.dataset import Batch
 
 BATCH, GRID = 8, 2
@@ -36,11 +37,12 @@ def fixed_batch(rank, world):
 
     return Batch(
         list(range(BATCH))[share],
-        pair(lambda: torch.randint(0, 256, (BATCH, 3, 64, 64), generator=rng, dtype=torch.uint8)),
-        pair(lambda: torch.rand(BATCH, generator=rng) < 0.5),
-        pair(lambda: torch.zeros(BATCH, 12)),
-        pair(lambda: torch.rand(BATCH, GRID, GRID, generator=rng) < 0.5),
-        pair(lambda: torch.tensor([[0.0, 0.0, 60.0, 60.0]]) + torch.rand(BATCH, 4, generator=rng) * 10),
+        crops=pair(lambda: torch.randint(0, 256, (BATCH, 3, 64, 64), generator=rng, dtype=torch.uint8)),
+        flips=pair(lambda: torch.rand(BATCH, generator=rng) < 0.5),
+        drawn=pair(lambda: torch.zeros(BATCH, 12)),
+        masks=pair(lambda: torch.rand(BATCH, GRID, GRID, generator=rng) < 0.5),
+        boxes=pair(lambda: torch.tensor([[0.0, 0.0, 60.0, 60.0]]) + torch.rand(BATCH, 4, generator=rng) * 10),
+        overlaps=pair(lambda: torch.rand(BATCH, 4, generator=rng).sort(1).values),
     )
 
 
@@ -50,7 +52,9 @@ def main(name, out):
     distributed.start(torch.device("cpu"))
     torch.manual_seed(0)
     settings = config(name)
-    trainer = Trainer(settings, StudentTeacher(settings.model), torch.device("cpu"), seed=0)
+    trainer = Trainer(
+        settings, StudentTeacher(settings.model), layout.build(settings.views, {}), torch.device("cpu"), seed=0
+    )
     batch = fixed_batch(distributed.rank(), distributed.world())
     outcome = trainer.step(batch, 0, 1, 1)
     losses = torch.stack(list(outcome.losses.values()))

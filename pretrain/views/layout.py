@@ -1,0 +1,66 @@
+"""Which views a sample has: where each is cut, how large it is shown, what happens to its colours."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pretrain.config import Photometric, Views
+from pretrain.views.geometry import Crop, draw_pair
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How a view is shown: side in pixels, and colours."""
+
+    size: int
+    photometric: Photometric
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One view of a sample: a crop of its own image, or of the image with that index."""
+
+    crop: Crop
+    image: int | None = None
+
+
+class Layout(ABC):
+    """The views of a recipe's samples. The first two are the crops that every recipe has; others come after them.
+
+    Args:
+        views: the recipe's settings.
+        inputs: run directories of the jobs that the recipe rests on, by role.
+    """
+
+    shown: tuple[Shown, ...]
+
+    def __init__(self, views: Views, inputs: dict[str, Path]) -> None:
+        self.views, self.interpolation = views, views.interpolation
+        self.shown = (Shown(views.size, views.first), Shown(views.size, views.second))
+
+    @abstractmethod
+    def cut(self, rng: np.random.Generator, index: int, size: tuple[int, int]) -> list[Cut]:
+        """The cuts of one sample, one for each of ``shown``.
+
+        Args:
+            rng: of (seed, epoch, index); all that is random comes from it.
+            index: number of the image in the list.
+            size: (width, height) of the image.
+        """
+
+
+class TwoCrops(Layout):
+    """Two crops of the image and nothing else."""
+
+    def cut(self, rng: np.random.Generator, index: int, size: tuple[int, int]) -> list[Cut]:
+        """See ``Layout.cut``."""
+        return [Cut(crop) for crop in draw_pair(rng, *size, self.views)]
+
+
+def build(views: Views, inputs: dict[str, Path]) -> Layout:
+    """The layout that the settings ask for."""
+    return TwoCrops(views, inputs)
