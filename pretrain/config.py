@@ -9,6 +9,8 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from ground.config import Strict, later, not_identity
 from ground.networks import BackboneName
+from pretrain.inputs import AnyInput
+from pretrain.inputs import check as check_inputs
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -178,9 +180,7 @@ class Model(Strict):
     @classmethod
     def _drop_removed(cls, data: object) -> object:
         """A recipe that extends another removes a branch by ``name: null``."""
-        if isinstance(data, dict) and isinstance(data.get("branches"), dict):
-            return {**data, "branches": {k: v for k, v in data["branches"].items() if v is not None}}
-        return data
+        return _without_removed(data, "branches")
 
 
 class Optim(Strict):
@@ -220,10 +220,18 @@ class PretrainConfig(Strict):
     data: Literal["coco", "coco+"] = "coco"
     initial: bool = False
     """Hand over the backbone as it is initialised, without training: the floor every row is measured from."""
+    inputs: dict[str, AnyInput] = later({})
+    """Work on the data that has to be done before, by the role it has here."""
     views: Views
     model: Model
     optim: Optim = Optim()
     train: Train = Train()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_removed(cls, data: object) -> object:
+        """A recipe that extends another removes an input by ``name: null``."""
+        return _without_removed(data, "inputs")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -242,4 +250,14 @@ class PretrainConfig(Strict):
                 raise ValueError(f"model.branches.{name}.group {branch.group} does not divide the batch of {micro}")
         if self.initial == bool(self.model.branches):
             raise ValueError("model.branches must name a loss, or `initial: true` say that nothing is trained")
+        if self.initial and self.inputs:
+            raise ValueError("inputs are for a recipe that trains, and `initial: true` says that nothing is trained")
+        check_inputs(self.inputs)
         return self
+
+
+def _without_removed(data: object, field: str) -> object:
+    """``data`` less the entries of its mapping ``field`` that are null."""
+    if isinstance(data, dict) and isinstance(data.get(field), dict):
+        return {**data, field: {name: value for name, value in data[field].items() if value is not None}}
+    return data

@@ -1,5 +1,7 @@
 """Recipes resolve, and contradictions are refused with the field's path before anything runs."""
 
+import json
+
 import pytest
 
 from ground.config import identity
@@ -92,3 +94,50 @@ def test_a_star_is_laid_over_every_branch_that_has_the_field():
 def test_misspelt_and_malformed_branches_are_refused(overrides, message):
     with pytest.raises(ConfigError, match=message):
         recipes.resolve("pixcon-sr", overrides)
+
+
+INPUTS = {"proposals": {"kind": "selective_search"}, "alike": {"kind": "correspondences", "recipe": "byol"}}
+
+
+def test_inputs_are_part_of_a_recipe_only_where_there_are_any():
+    assert "inputs" not in identity(recipes.resolve("byol", {}))
+    both = recipes.resolve("byol", {"inputs": INPUTS})
+    assert both.inputs["alike"].pretrained == {"weights": "byol"}
+    assert identity(both)["inputs"]["alike"] == {
+        "kind": "correspondences", "recipe": "byol", "threads": 4, "version": 1,
+    }  # fmt: skip
+
+
+def test_a_star_is_laid_over_every_input_of_the_recipe_alone(tmp_path, monkeypatch):
+    (tmp_path / "mine.yaml").write_text(f"extends: byol\ninputs: {json.dumps(INPUTS)}\n")
+    home = [*recipes.HOME.glob("*.yaml")]
+    for path in home:
+        (tmp_path / path.name).write_text(path.read_text())
+    monkeypatch.setattr(recipes, "HOME", tmp_path)
+    star = {"inputs": {"*": {"threads": 2, "recipe": "densecl"}, "alike": {"threads": 3}}}
+    inputs = recipes.resolve("mine", star).inputs
+    assert (inputs["proposals"].threads, inputs["alike"].threads, inputs["alike"].recipe) == (2, 3, "densecl")
+    assert list(recipes.resolve("mine", {"inputs": {"alike": None}}).inputs) == ["proposals"]
+    assert recipes.resolve("byol", {"inputs": {"*": {"threads": 2}}}).inputs == {}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({"alike": INPUTS["alike"]}, r"inputs\.alike \(correspondences\) needs inputs\.proposals"),
+        ({"proposals": INPUTS["alike"]}, r"inputs proposals wait for each other in a circle"),
+        ({"alike": {"threads": 1}}, r"has no input `inputs\.alike`\. It has none"),
+        ({"proposals": {"kind": "selective"}}, "'selective_search', 'correspondences'"),
+        ({"proposals": {**INPUTS["proposals"], "device": "cuda"}}, r"inputs\.proposals\.device"),
+        ({"*": {"thread": 1}}, r'unknown field `inputs\."\*"\.thread`\. .*`threads`'),
+        (5, r"`inputs` is no mapping"),
+    ],
+)
+def test_inputs_that_cannot_be_had_are_refused(inputs, message):
+    with pytest.raises(ConfigError, match=message):
+        recipes.resolve("byol", {"inputs": inputs})
+
+
+def test_what_trains_nothing_has_no_inputs():
+    with pytest.raises(ConfigError, match="inputs are for a recipe that trains"):
+        recipes.resolve("random-init", {"inputs": {"proposals": INPUTS["proposals"]}})

@@ -1,0 +1,79 @@
+"""What a recipe may rest on besides images: work on its data that is done once, before it, and shared by all recipes
+that ask for the same. One settings class a kind; what does the work is ``pretrain.prepare``. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveInt
+
+from ground.config import Strict, not_identity
+
+
+class Input(Strict):
+    """One piece of such work. Every field is part of its key unless it is declared ``not_identity``."""
+
+    kind: str
+    version: PositiveInt = 1
+    """Raised when a fix changes what comes out."""
+    threads: PositiveInt = 4
+    """CPU threads of the arithmetic: they change the order of summation."""
+    device: Literal["auto", "cpu", "cuda"] = not_identity("auto")
+    """What computes; ``auto`` is what the recipe trains on."""
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Roles of the recipe's other inputs that it reads."""
+        return ()
+
+    @property
+    def pretrained(self) -> dict[str, str]:
+        """Role → the recipe whose finished pre-training it reads in this role, from the same seed."""
+        return {}
+
+
+class SelectiveSearch(Input):
+    """Regions of every image that look like things (ORL, stage 2)."""
+
+    kind: Literal["selective_search"]
+    threads: PositiveInt = not_identity(4)
+    device: Literal["cpu"] = not_identity("cpu")
+
+
+class Correspondences(Input):
+    """Images like every image, and which of their regions look alike, by a pre-trained backbone (ORL, stage 2)."""
+
+    kind: Literal["correspondences"]
+    recipe: str = "orl-stage1"
+    """Whose backbone says what looks alike."""
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The regions to compare."""
+        return ("proposals",)
+
+    @property
+    def pretrained(self) -> dict[str, str]:
+        """The backbone that compares."""
+        return {"weights": self.recipe}
+
+
+AnyInput = Annotated[SelectiveSearch | Correspondences, Field(discriminator="kind")]
+
+
+def check(inputs: Mapping[str, Input]) -> None:
+    """Whether each of a recipe's inputs, by role, finds the others that it needs.
+
+    Raises:
+        ValueError: one is missing, or they wait for each other in a circle.
+    """
+    for role, each in inputs.items():
+        for needed in each.needs:
+            if needed not in inputs:
+                raise ValueError(f"inputs.{role} ({each.kind}) needs inputs.{needed}, which is not there")
+    waiting = set(inputs)
+    while ready := {role for role in waiting if waiting.isdisjoint(inputs[role].needs)}:
+        waiting -= ready
+    if waiting:
+        raise ValueError(f"inputs {', '.join(sorted(waiting))} wait for each other in a circle")
