@@ -11,6 +11,7 @@ from ground.config import Strict, later, not_identity
 from ground.networks import BackboneName
 from pretrain.inputs import AnyInput
 from pretrain.inputs import check as check_inputs
+from pretrain.optim_config import AnyOptim, Sgd
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -164,6 +165,9 @@ class Momentum(Strict):
 
     base: Probability = 0.99
     schedule: Literal["ascending", "constant"] = "ascending"
+    average: Literal["after", "before"] = later("after")
+    """Which step's momentum an average has: the step just taken (mmselfsup averages after it), or the coming one
+    (SlotCon and PixPro average before its forward pass)."""
 
 
 class Model(Strict):
@@ -181,16 +185,6 @@ class Model(Strict):
     def _drop_removed(cls, data: object) -> object:
         """A recipe that extends another removes a branch by ``name: null``."""
         return _without_removed(data, "branches")
-
-
-class Optim(Strict):
-    """SGD with weight decay on every parameter; per-epoch cosine under a per-iteration warm-up (methods.md 1.5)."""
-
-    lr: PositiveFloat = 0.4
-    momentum: Probability = 0.9
-    weight_decay: float = Field(1e-4, ge=0)
-    warmup_epochs: float = Field(4, ge=0)
-    warmup_ratio: PositiveFloat = 1e-4
 
 
 class Train(Strict):
@@ -224,7 +218,7 @@ class PretrainConfig(Strict):
     """Work on the data that has to be done before, by the role it has here."""
     views: Views
     model: Model
-    optim: Optim = Optim()
+    optim: AnyOptim = Sgd()
     train: Train = Train()
 
     @model_validator(mode="before")

@@ -24,6 +24,7 @@ from pretrain.config import PretrainConfig
 from pretrain.model.student_teacher import StudentTeacher
 from pretrain.training.export import export_backbone
 from pretrain.training.monitor import Monitor, Outcome
+from pretrain.training.optimizer import build_optimizer
 from pretrain.training.schedule import learning_rate, teacher_momentum
 from pretrain.views import photometric
 from pretrain.views.dataset import Batch, StepSampler, ViewsDataset, collate
@@ -48,9 +49,8 @@ class Trainer:
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if distributed.world() > 1 and self.device.type == "cuda":
             self.model = cast(StudentTeacher, distributed.use_cuda_norms(self.model))
-        optim = self.config.optim
         trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        self.optimizer = torch.optim.SGD(trained, optim.lr, optim.momentum, weight_decay=optim.weight_decay)
+        self.optimizer = build_optimizer(self.config.optim, trained)
         self.scaler = GradScaler(self.device.type, enabled=self.config.train.precision == "fp16")
         # Buffers stay each process's own: queues are gathered already, batch norms synchronised already.
         self.network: nn.Module = self.model

@@ -4,24 +4,37 @@ from __future__ import annotations
 
 import math
 
-from pretrain.config import Momentum, Optim
+from pretrain.config import Momentum
+from pretrain.optim_config import Optim
 
 
 def learning_rate(optim: Optim, step: int, steps_per_epoch: int, epochs: int) -> float:
-    """mmcv's CosineAnnealing by epoch under a linear warm-up by iteration (methods.md 1.5).
-
-    Constant within an epoch, ``lr₀/2 (1 + cos(π e / E))``; during the first ``warmup_epochs`` the epoch's value times
-    ``1 − (1 − i / warm-up steps)(1 − warmup_ratio)``.
-    """
-    rate = 0.5 * optim.lr * (1 + math.cos(math.pi * (step // steps_per_epoch) / epochs))
+    """The rate of step ``step`` (from 0) by the recipe's schedule, ``epoch`` or ``iteration``."""
     warmup = optim.warmup_epochs * steps_per_epoch
-    if step < warmup:
-        rate *= 1 - (1 - step / warmup) * (1 - optim.warmup_ratio)
-    return rate
+    risen = step / warmup if step < warmup else 1.0
+    warmed = 1 - (1 - risen) * (1 - optim.warmup_ratio)
+    if optim.schedule == "epoch":
+        return warmed * _cosine(optim, step // steps_per_epoch, epochs)
+    return warmed * optim.lr if step < warmup else _cosine(optim, step - warmup, epochs * steps_per_epoch - warmup)
+
+
+def _cosine(optim: Optim, at: float, length: float) -> float:
+    """From ``lr`` at 0 to ``final_lr`` at ``length`` along half a cosine.
+
+    By epoch and from the start of training, a warm-up on top: mmcv's CosineAnnealing (methods.md 1.5). By iteration and
+    from the end of the warm-up: SlotCon utils/lr_scheduler.py, PixPro contrast/lr_scheduler.py (methods.md B.6).
+    """
+    return optim.final_lr + 0.5 * (optim.lr - optim.final_lr) * (1 + math.cos(math.pi * at / length))
 
 
 def teacher_momentum(momentum: Momentum, step: int, steps: int) -> float:
-    """``1 − (1 − m₀)(cos(π k / K) + 1) / 2`` for ``ascending`` (methods.md 1.4), else ``m₀``."""
+    """The share of the teacher that stays after step ``step`` (from 0) of ``steps``.
+
+    ``1 − (1 − m₀)(cos(π k / K) + 1) / 2`` for ``ascending`` (methods.md 1.4), else ``m₀``. mmselfsup averages after the
+    optimiser's step with its number k; SlotCon and PixPro average before the next forward pass, with the next k: their
+    first average, of two equal networks, and ours after the last step, with k = K and momentum 1, change nothing.
+    """
     if momentum.schedule == "constant":
         return momentum.base
-    return 1 - (1 - momentum.base) * (math.cos(math.pi * step / steps) + 1) / 2
+    at = step + 1 if momentum.average == "before" else step
+    return 1 - (1 - momentum.base) * (math.cos(math.pi * at / steps) + 1) / 2

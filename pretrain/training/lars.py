@@ -1,0 +1,83 @@
+"""Layer-wise adaptive rate scaling, as SlotCon and PixPro train with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import overload
+
+import torch
+from torch import Tensor
+
+
+class Lars(torch.optim.Optimizer):
+    """SGD whose steps are in proportion to each tensor's norm (You et al., 2017; methods.md B.5).
+
+    ``g ← g + weight_decay · p``, ``g ← g · eta |p| / (|g| + epsilon)`` (no scaling where either norm is 0),
+    ``v ← momentum · v + g``, ``p ← p − lr · v``. One-dimensional tensors, biases and norms, are neither decayed nor
+    scaled. The buffer holds scaled gradients and ``lr`` multiplies the buffer, so that a change of rate works at once
+    (CVMI-Lab/SlotCon utils/lars.py; zdaxie/PixPro contrast/lars.py, whose ``epsilon`` is 1e-8).
+
+    Args:
+        parameters: what is trained; those without a gradient are left alone.
+        lr: learning rate, set anew before each step.
+        momentum: share of the buffer that stays.
+        weight_decay: added to the gradient before it is scaled.
+        eta: trust coefficient.
+        epsilon: added to the gradient's norm.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Tensor],
+        lr: float,
+        *,
+        momentum: float,
+        weight_decay: float,
+        eta: float,
+        epsilon: float = 0.0,
+    ) -> None:
+        defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "eta": eta, "epsilon": epsilon}
+        super().__init__(parameters, defaults)
+
+    @overload
+    def step(self, closure: None = None) -> None: ...
+
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """Move every parameter that has a gradient. Gradients are left as they are."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            moved = [parameter for parameter in group["params"] if parameter.grad is not None]
+            if not moved:
+                continue
+            updates = [
+                parameter.grad if parameter.dim() == 1 else _adapted(parameter, parameter.grad, group)
+                for parameter in moved
+            ]
+            buffers = [self._buffer(parameter) for parameter in moved]
+            torch._foreach_mul_(buffers, group["momentum"])
+            torch._foreach_add_(buffers, updates)
+            torch._foreach_add_(moved, buffers, alpha=-group["lr"])
+        return loss
+
+    def _buffer(self, parameter: Tensor) -> Tensor:
+        """The parameter's momentum buffer, zero at first."""
+        state = self.state[parameter]
+        if not state:
+            state["momentum_buffer"] = torch.zeros_like(parameter)
+        buffer: Tensor = state["momentum_buffer"]
+        return buffer
+
+
+def _adapted(parameter: Tensor, gradient: Tensor, group: dict[str, float]) -> Tensor:
+    """The decayed gradient, scaled to ``eta`` times the parameter's norm."""
+    update = gradient.add(parameter, alpha=group["weight_decay"])
+    size, length = parameter.norm(), update.norm()
+    scale = group["eta"] * size / (length + group["epsilon"])
+    return update * torch.where((size > 0) & (length > 0), scale, torch.ones_like(scale))
