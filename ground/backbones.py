@@ -35,10 +35,13 @@ class NarrowResNet(ResNet):
         self.fc = nn.Identity()
 
 
-def build(name: BackboneName, norm_layer: Callable[[int], nn.Module] = nn.BatchNorm2d) -> ResNet:
+def build(
+    name: BackboneName, norm_layer: Callable[[int], nn.Module] = nn.BatchNorm2d, *, zero_residuals: bool = False
+) -> ResNet:
     """A ResNet without classifier, initialised with Kaiming-normal fan-out convolutions, BN weight 1 and bias 0.
 
-    ``resnet50`` and ``resnet18`` are torchvision's (stride in the 3×3 convolution, no zero-initialised residuals).
+    ``resnet50`` and ``resnet18`` are torchvision's (stride in the 3×3 convolution). With ``zero_residuals`` the last
+    BN weight of every block starts at 0, so that every block starts as its shortcut (SlotCon, PixPro).
     """
     net: ResNet
     if name == "resnet50":
@@ -51,6 +54,9 @@ def build(name: BackboneName, norm_layer: Callable[[int], nn.Module] = nn.BatchN
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        elif zero_residuals and isinstance(module, BasicBlock | Bottleneck):
+            last = module.bn2 if isinstance(module, BasicBlock) else module.bn3
+            nn.init.zeros_(last.weight)
     return net
 
 

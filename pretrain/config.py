@@ -174,6 +174,8 @@ class Model(Strict):
     """Student, momentum teacher and the branches between them."""
 
     backbone: BackboneName = "resnet50"
+    zero_residuals: bool = later(False)
+    """Start every residual block as its shortcut (SlotCon, PixPro)."""
     norm: Norm = Norm()
     momentum: Momentum = Momentum()
     symmetric: bool = True

@@ -43,7 +43,7 @@ class StudentTeacher(nn.Module):
         super().__init__()
         self.norm, self.symmetric = config.norm, config.symmetric
         norm = SyncBatchNorm if config.norm.kind == "sync" else nn.BatchNorm2d
-        self.student = FeatureMap(backbones.build(config.backbone, norm))
+        self.student = FeatureMap(backbones.build(config.backbone, norm, zero_residuals=config.zero_residuals))
         self.teacher = copy.deepcopy(self.student).requires_grad_(False)
         channels = backbones.channels(config.backbone)[1]
         self.branches = nn.ModuleDict({name: build_branch(channels, b) for name, b in config.branches.items()})

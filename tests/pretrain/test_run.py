@@ -55,6 +55,17 @@ def test_random_init_is_where_every_recipe_starts(tiny, photos, tmp_path):
     assert not torch.equal(start["bn1.running_mean"], end["bn1.running_mean"])
 
 
+def test_blocks_start_as_their_shortcuts_where_the_recipe_says_so(tiny):
+    torch.manual_seed(0)
+    plain = StudentTeacher(tiny("byol").model).student.resnet
+    torch.manual_seed(0)
+    net = StudentTeacher(tiny("byol", {"model": {"zero_residuals": True}}).model)
+    for resnet in (net.student.resnet, net.teacher.resnet):
+        assert not resnet.layer4[0].bn2.weight.any()
+        assert resnet.layer4[0].bn1.weight.all()
+        assert torch.equal(resnet.layer4[0].conv2.weight, plain.layer4[0].conv2.weight)
+
+
 def test_same_seed_same_bits_whatever_the_workers_and_another_seed_others(tiny, photos, tmp_path):
     for name, seed, workers in (("a", 0, 0), ("b", 0, 2), ("c", 1, 0)):
         run(tiny("pixcon-sr", {"train": {"workers": workers}}), seed=seed, folders=[photos], out=tmp_path / name)
