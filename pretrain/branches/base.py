@@ -23,13 +23,15 @@ class Geometry:
 
     ``masks`` bool (B, S, S), of views 1 and 2: cells the other view sees. ``overlaps`` (B, 4), of views 1 and 2: their
     intersection (x1, y1, x2, y2) in [0, 1] of the view before it is mirrored. ``boxes`` (B, 4), of every view: signed,
-    in pixels of its image. ``flips`` bool (B,), of every view: whether it is mirrored.
+    in pixels of its image. ``flips`` bool (B,), of every view: whether it is mirrored. ``sizes`` (B, 2), of every view:
+    (width, height) of its image in pixels.
     """
 
     masks: tuple[Tensor, Tensor]
     overlaps: tuple[Tensor, Tensor]
     boxes: tuple[Tensor, ...]
     flips: tuple[Tensor, ...]
+    sizes: tuple[Tensor, ...] = ()
 
 
 @dataclass

@@ -97,11 +97,11 @@ class Trainer:
             crops = batch.crops[view].to(self.device, non_blocking=True)
             colours = photometric.apply(crops, batch.flips[view], batch.drawn[view], shown.photometric)
             images.append(colours.contiguous(memory_format=memory))
-        masks, overlaps, boxes, flips = (
+        masks, overlaps, boxes, flips, sizes = (
             tuple(view.to(self.device, non_blocking=True) for view in field)
-            for field in (batch.masks, batch.overlaps, batch.boxes, batch.flips)
+            for field in (batch.masks, batch.overlaps, batch.boxes, batch.flips, batch.sizes)
         )
-        return tuple(images), Geometry((masks[0], masks[1]), (overlaps[0], overlaps[1]), boxes, flips)
+        return tuple(images), Geometry((masks[0], masks[1]), (overlaps[0], overlaps[1]), boxes, flips, sizes)
 
 
 def micro_batches(batch: Batch, count: int) -> Iterator[Batch]:

@@ -31,7 +31,8 @@ class Batch:
 
     ``crops`` uint8 (B, 3, H, W); ``flips`` bool (B,); ``drawn`` float (B, 12), see ``draw.FIELDS``; ``boxes`` float
     (B, 4), signed, in image pixels; ``masks`` bool (B, S, S), cells inside the views' intersection; ``overlaps`` float
-    (B, 4), the intersection in [0, 1] of the view before it is mirrored.
+    (B, 4), the intersection in [0, 1] of the view before it is mirrored; ``sizes`` float (B, 2), (width, height) of the
+    image that the view is cut from.
     """
 
     indices: list[int]
@@ -41,6 +42,7 @@ class Batch:
     boxes: Views
     masks: Views
     overlaps: Views
+    sizes: Views
 
     def pin_memory(self) -> Batch:
         """Called by the loader on request: lets the copy to the device overlap with its work."""
@@ -49,7 +51,7 @@ class Batch:
 
     def part(self, chosen: slice) -> Batch:
         """Some of the samples."""
-        fields = (self.crops, self.flips, self.drawn, self.boxes, self.masks, self.overlaps)
+        fields = (self.crops, self.flips, self.drawn, self.boxes, self.masks, self.overlaps, self.sizes)
         return Batch(self.indices[chosen], *(tuple(view[chosen] for view in field) for field in fields))
 
 
@@ -80,16 +82,18 @@ class ViewsDataset(Dataset[tuple[int, Sample] | UserError]):
         except UserError as error:
             return error
         crops = [cut.crop for cut in cuts]
-        pixels, drawn = [], []
+        pixels, drawn, sizes = [], [], []
         for cut, shown in zip(cuts, self.layout.shown, strict=True):
             source = image if cut.image is None else others[cut.image]
             pixels.append(cut_out(source, cut.crop, shown.size, self.layout.interpolation))
             drawn.append(draw_photometric(rng, shown.photometric))
+            sizes.append(np.array(source.size, dtype=np.float32))
         pair = (crops[0], crops[1])
         masks = tuple(in_box_mask(intersection(*each), self.grid) for each in (pair, pair[::-1]))
         overlaps = tuple(overlap(*each) for each in (pair, pair[::-1]))
         flips = tuple(np.asarray(crop.flip) for crop in crops)
-        return index, (tuple(pixels), flips, tuple(drawn), tuple(map(signed_box, crops)), masks, overlaps)
+        boxes = tuple(map(signed_box, crops))
+        return index, (tuple(pixels), flips, tuple(drawn), boxes, masks, overlaps, tuple(sizes))
 
 
 def cut_out(image: Image.Image, crop: Crop, size: int, interpolation: str) -> np.ndarray:
@@ -126,7 +130,7 @@ def collate(fetched: list[tuple[int, Sample] | UserError]) -> Batch | UserError:
         views = range(len(samples[0][1][field]))
         return tuple(torch.from_numpy(np.stack([sample[field][view] for _, sample in samples])) for view in views)
 
-    return Batch([index for index, _ in samples], *(stack(field) for field in range(6)))
+    return Batch([index for index, _ in samples], *(stack(field) for field in range(7)))
 
 
 class StepSampler(Sampler[list[tuple[int, int]]]):

@@ -70,7 +70,7 @@ class WithPatch(layout.Layout):
 
 
 def test_a_layout_adds_views_of_its_own_size_and_of_other_images(tmp_path):
-    grays = [Image.new("RGB", (40, 20), (level,) * 3) for level in (10, 200)]
+    grays = [Image.new("RGB", (40, height), (level,) * 3) for level, height in ((10, 20), (200, 30))]
     paths = [tmp_path / "a.png", tmp_path / "b.png"]
     for path, image in zip(paths, grays, strict=True):
         image.save(path)
@@ -81,6 +81,7 @@ def test_a_layout_adds_views_of_its_own_size_and_of_other_images(tmp_path):
     assert [view[0].unique().tolist() for view in batch.crops] == [[10], [10], [200]]
     assert batch.boxes[0][0].tolist() == [20, 0, 0, 10]
     assert batch.boxes[2][1].tolist() == [1, 2, 9, 10]
+    assert [view[0].tolist() for view in batch.sizes] == [[40, 20], [40, 20], [40, 30]]
     assert batch.overlaps[1][0].tolist() == [0, 0, 0.5, 0.5]
     assert [view.tolist() for view in batch.flips] == [[True, True], [False, False], [False, False]]
     assert (len(batch.masks), len(batch.overlaps)) == (2, 2)

@@ -43,6 +43,7 @@ def fixed_batch(rank, world):
         masks=pair(lambda: torch.rand(BATCH, GRID, GRID, generator=rng) < 0.5),
         boxes=pair(lambda: torch.tensor([[0.0, 0.0, 60.0, 60.0]]) + torch.rand(BATCH, 4, generator=rng) * 10),
         overlaps=pair(lambda: torch.rand(BATCH, 4, generator=rng).sort(1).values),
+        sizes=pair(lambda: torch.full((BATCH, 2), 80.0)),
     )
 
 
