@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import plan as planning
-from harness import policy, profiles, status
+from harness import policy, status
 from harness.estimate import Estimates, duration, wall_clock
 from harness.jobs import Job
 from harness.plan import Plan, Request
@@ -47,19 +47,18 @@ def _names(text: str) -> tuple[str, ...]:
 
 def run(options: Namespace) -> int:
     """Generate the data if need be, then run whatever the tables still lack."""
-    from harness import datasets, display
+    from harness import display
     from harness.reconcile import Reconciler
 
     check_cluster(options.cluster)
     began, wanted = time.monotonic(), request(options)
-    profile = profiles.load(wanted.profile, wanted.overrides)
-    source = datasets.choose(profile, wanted.data, wanted.pretrain_images)
-    if not source.complete() and options.rerun != "never":
-        with display.reporter(f"generate {source.root}") as report:
-            source.generate(report)
     plan, store = planning.build(wanted), Store(wanted.store)
+    if plan.jobs and not plan.generated and options.rerun != "never":
+        with display.reporter(f"generate {plan.source.root}") as report:
+            plan.source.generate(report)
+        plan = planning.build(wanted)  # only now do the jobs that read the scenes have their keys
     policy.apply(store, plan.jobs, options.rerun)
-    estimates = Estimates(profile.seconds)
+    estimates = Estimates(plan.profile.seconds)
     reconciler = Reconciler(store, plan.jobs, estimates)
     if reconciler.survey() and options.rerun != "never":
         workers = _workers(options, plan)
@@ -84,6 +83,8 @@ def _summary(plan: Plan, store: Store, result: Result, seconds: float) -> int:
     """Say how it ended; the exit code."""
     looks, jobs = status.survey(store, plan.jobs), {job.name: job for job in plan.jobs}
     lines = [f"{len(jobs)} jobs: {status.counts(looks.values())}; {duration(seconds)}"]
+    if not jobs:
+        lines = ["No recipe or no task of this table is implemented: there is nothing to run."]
     lines += result.problems
     for name, look in result.failed.items():
         lines += [f"failed: {jobs[name].title}: {look.reason}", f"    log: {store.log(jobs[name])}"]

@@ -98,7 +98,7 @@ def build(request: Request) -> Plan:
 
 
 def _with_rows(layouts: tuple[Layout, ...], request: Request, profile: Profile) -> tuple[Layout, ...]:
-    """``layouts`` with a row for each recipe that was asked for and that none of them has."""
+    """``layouts`` with the rows asked for: one more for a recipe that none has; with ``--only`` no others."""
     from results.layout import Row
 
     listed, known = {recipe for each in layouts for recipe in each.recipes}, profiles.recipe_names()
@@ -106,8 +106,12 @@ def _with_rows(layouts: tuple[Layout, ...], request: Request, profile: Profile) 
     for name in names:
         if name not in known:
             raise ConfigError(f"recipe `{name}`", "unknown", suggest(name, known))
-    rows = tuple(Row(label=profile.recipe(name).title or name, recipe=name, group="added") for name in names)
-    return tuple(each.model_copy(update={"rows": (*each.rows, *rows)}) for each in layouts)
+    added = tuple(Row(label=profile.recipe(name).title or name, recipe=name, group="added") for name in names)
+    kept = {*request.recipes, *request.added} if request.recipes else {*listed, *names}
+    return tuple(
+        each.model_copy(update={"rows": tuple(row for row in (*each.rows, *added) if row.recipe in kept)})
+        for each in layouts
+    )
 
 
 def _changed(

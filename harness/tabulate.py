@@ -41,6 +41,7 @@ def show_table(options: Namespace) -> int:
             profile=plan.label,
             data=plan.source.words,
             deviations=deviations(plan),
+            overrides=plan.profile.overrides if plan.changed else (),
             notes=[*([plan.profile.changes] if plan.profile.changes else []), *collapses(plan, looks, layout.recipes)],
         )
         for layout in plan.layouts

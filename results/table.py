@@ -64,6 +64,8 @@ class Table:
     lines: tuple[Line, ...]
     comparable: bool
     """Whether the numbers may be held against the published ones."""
+    overrides: tuple[str, ...]
+    """Settings that were changed by hand."""
     notes: tuple[str, ...]
 
 
@@ -77,6 +79,7 @@ def build(
     profile: str,
     data: str,
     deviations: Sequence[str] = (),
+    overrides: Sequence[str] = (),
     notes: Sequence[str] = (),
 ) -> Table:
     """The table of ``layout`` filled with ``runs``; runs of other recipes and tasks are left aside.
@@ -90,6 +93,7 @@ def build(
         profile: the scale of the runs.
         data: words for the data behind the table.
         deviations: what departs from the paper's protocol besides a profile that is not ``paper``, in a few words each.
+        overrides: settings that were changed by hand, for the reader.
         notes: lines to add below the table.
 
     Raises:
@@ -127,6 +131,7 @@ def build(
         columns=layout.columns,
         lines=lines,
         comparable=not departures,
+        overrides=tuple(overrides),
         notes=(*warning, *layout.notes, *notes, *_caveats(lines, shown)),
     )
 

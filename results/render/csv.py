@@ -12,7 +12,7 @@ from results.table import Table
 
 def wide(table: Table) -> str:
     """One line for each row; eight fields for each column. Empty where there is no number."""
-    header = ["table", "profile", "comparable", "data", "tool", "method", "recipe", "pretrain_data"]
+    header = ["table", "profile", "comparable", "overrides", "data", "tool", "method", "recipe", "pretrain_data"]
     for column in table.columns:
         name = f"{column.task}.{column.metric}"
         header += [f"{name}.{field}" for field in ("mean", "std", "n", "expected", "state")]
@@ -20,7 +20,8 @@ def wide(table: Table) -> str:
     lines: list[list[object]] = []
     for line in table.lines:
         row = line.row
-        fields: list[object] = [table.name, table.profile, table.comparable, table.data, table.tool]
+        fields: list[object] = [table.name, table.profile, table.comparable, " ".join(table.overrides)]
+        fields += [table.data, table.tool]
         fields += [row.label, row.recipe, row.pretrain_data]
         for cell in line.cells:
             fields += [cell.mean, cell.std, cell.n, cell.expected, cell.state]
@@ -33,14 +34,15 @@ def wide(table: Table) -> str:
 def long(table: Table) -> str:
     """One line for each run and metric, finished or not."""
     header = ["table", "method", "recipe", "pretrain_data", "task", "metric", "run", "state", "value"]
-    header += ["profile", "data", "tool", "key", "path"]
+    header += ["profile", "overrides", "data", "tool", "device", "key", "path"]
     lines: list[list[object]] = []
     for line in table.lines:
         for column, cell in zip(table.columns, line.cells, strict=True):
             for run in cell.runs:
                 what = [table.name, line.row.label, run.recipe, line.row.pretrain_data, run.task, column.metric]
                 number = run.metrics.get(column.metric)
-                lines.append([*what, run.run, run.state, number, run.profile, run.data, run.tool, run.key, run.path])
+                where = [run.profile, " ".join(table.overrides), run.data, run.tool, run.device, run.key, run.path]
+                lines.append([*what, run.run, run.state, number, *where])
     return _write(header, lines)
 
 

@@ -96,9 +96,17 @@ def test_status_shows_every_run(place, planned, runs, capsys):
 
 def test_status_of_a_selection_and_of_tasks_to_come(planned, capsys):
     selected = output(capsys, "status", "1", "--only", "byol")
-    assert "PixCon-SR\n" in selected
+    assert "PixCon-SR" not in selected
     assert "3 jobs: 3 missing" in selected
     assert output(capsys, "status", "2").count("not implemented") > 8
+
+
+def test_a_table_without_anything_to_run_generates_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("transfer.tasks.names", lambda: ["voc_detection"])
+    assert cli.main(["run", "2"]) == 0
+    assert "there is nothing to run" in capsys.readouterr().err
+    assert not (tmp_path / "data").exists()
 
 
 def test_status_tells_queued_from_missing_while_a_harness_is_at_work(planned, runs, capsys):
