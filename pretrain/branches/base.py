@@ -73,15 +73,15 @@ class Branch(nn.Module, ABC):
         """Its networks that have a momentum copy."""
         return []
 
+    def start_epoch(self, epoch: int) -> None:
+        """Called before the first step of each epoch, counted from 0."""
+
     def end_step(self, view: int) -> None:
         """Called once after the optimiser's step; ``view`` is the one whose keys a queue takes."""
 
 
-class PairBranch(Branch):
-    """A projector and predictor on the student's features, an EMA projector on the teacher's, a loss per direction.
-
-    A subclass gives ``direction``; one that keeps a queue also fills ``fresh`` and says what ``end_step`` does.
-    """
+class ProjectedBranch(Branch):
+    """A projector and predictor on the student's features, an EMA projector on the teacher's."""
 
     def __init__(self, channels: int, config: BranchConfig) -> None:
         super().__init__(config)
@@ -97,6 +97,17 @@ class PairBranch(Branch):
         """The teacher's output for (N, channels) vectors, without gradient: (N, out)."""
         with torch.no_grad():
             return cast(Tensor, self.target(vectors))
+
+    def averaged(self) -> list[ModulePair]:
+        """The projector."""
+        return [(self.target, self.projector)]
+
+
+class PairBranch(ProjectedBranch):
+    """A loss per direction, from view 1 of the student to view 2 of the teacher and back.
+
+    A subclass gives ``direction``; one that keeps a queue also fills ``fresh`` and says what ``end_step`` does.
+    """
 
     @abstractmethod
     def direction(self, query: Tensor, key: Tensor, geometry: Geometry, views: tuple[int, int]) -> Tensor:
@@ -117,7 +128,3 @@ class PairBranch(Branch):
             if view in seen.student and 1 - view in seen.teacher
         ]
         return self.weight * torch.stack(losses).sum()
-
-    def averaged(self) -> list[ModulePair]:
-        """The projector."""
-        return [(self.target, self.projector)]

@@ -90,6 +90,11 @@ class StudentTeacher(nn.Module):
             [parameter for _, source in pairs for parameter in source.parameters()],
         )
 
+    def start_epoch(self, epoch: int) -> None:
+        """Before the first step of an epoch, counted from 0."""
+        for branch in self._branches():
+            branch.start_epoch(epoch)
+
     @torch.no_grad()
     def end_step(self, momentum: float, view: int) -> None:
         """After the optimiser: move the teacher (``m θ_k + (1 − m) θ_q``) and enqueue the keys of ``view``."""

@@ -64,8 +64,11 @@ class Trainer:
 
     def step(self, batch: Batch, step: int, steps: int, steps_per_epoch: int) -> Outcome:
         """One optimiser step on this process's share of a batch."""
-        # Nothing draws from the global generator but ShuffleBN; seeded by step, an interrupted run goes on alike.
+        # Only ShuffleBN and branches draw from the global generator; seeded by step, an interrupted run goes on alike.
         torch.manual_seed(derive_seed("step", self.seed, step))
+        epoch, into = divmod(step, steps_per_epoch)
+        if not into:
+            self.model.start_epoch(epoch)
         rate = learning_rate(self.config.optim, step, steps_per_epoch, self.config.train.epochs)
         momentum = teacher_momentum(self.config.model.momentum, step, steps)
         for group in self.optimizer.param_groups:
