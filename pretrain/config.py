@@ -45,8 +45,15 @@ class Photometric(Strict):
         return self
 
 
+class Spanning(Strict):
+    """A third view (number 2): the smallest rectangle that covers both crops, shown as it is (Odin)."""
+
+    kind: Literal["spanning"]
+    size: PositiveInt = 448
+
+
 class Views(Strict):
-    """Two crops of one image and what happens to each."""
+    """Two crops of one image and what happens to each, and views beside them."""
 
     size: PositiveInt = 224
     scale: tuple[Probability, Probability] = (0.08, 1.0)
@@ -59,6 +66,7 @@ class Views(Strict):
     flip: Probability = 0.5
     first: Photometric
     second: Photometric
+    extra: Spanning | None = later(None)
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -150,7 +158,26 @@ class PixelContrast(Contrast):
         return self
 
 
-AnyBranch = Annotated[ImageContrast | ImageRegression | PixelContrast, Field(discriminator="kind")]
+class Discovery(Strict):
+    """Where the masks come from: k-means on a backbone's features of the spanning view (Odin)."""
+
+    refresh_epochs: int = Field(100, ge=0)
+    """The backbone is a copy of the teacher's, made anew every so many epochs; 0 is the teacher itself."""
+    clusters: int = Field(16, ge=2)
+    iterations: PositiveInt = 10
+    samples: PositiveInt = 16
+    """Masks drawn of each view, with replacement."""
+
+
+class ObjectMasks(Branch):
+    """DetCon-B on the masks that the network finds itself (Odin)."""
+
+    kind: Literal["object_masks"]
+    temperature: PositiveFloat = 0.1
+    discovery: Discovery = Discovery()
+
+
+AnyBranch = Annotated[ImageContrast | ImageRegression | PixelContrast | ObjectMasks, Field(discriminator="kind")]
 
 
 class Norm(Strict):
@@ -249,6 +276,26 @@ class PretrainConfig(Strict):
         if self.initial and self.inputs:
             raise ValueError("inputs are for a recipe that trains, and `initial: true` says that nothing is trained")
         check_inputs(self.inputs)
+        return self
+
+    @model_validator(mode="after")
+    def _masks_can_be_found(self) -> Self:
+        for name, branch in self.model.branches.items():
+            if not isinstance(branch, ObjectMasks):
+                continue
+            where, clusters = f"model.branches.{name}", branch.discovery.clusters
+            if not isinstance(self.views.extra, Spanning):
+                raise ValueError(f"{where} needs `views.extra.kind: spanning`: its masks are found there")
+            cells = (-(-self.views.extra.size // 32)) ** 2
+            if clusters > cells:
+                raise ValueError(
+                    f"{where}.discovery.clusters {clusters} exceeds the {cells} cells of views.extra.size "
+                    f"{self.views.extra.size}"
+                )
+            if self.model.norm.kind != "sync":
+                raise ValueError(f"{where} needs `model.norm.kind: sync`: its discovery network is never shuffled")
+            if self.train.accumulate > 1:
+                raise ValueError(f"train.accumulate must be 1: {where} contrasts the masks of the whole batch")
         return self
 
 

@@ -15,7 +15,7 @@ from pretrain.data import check, images
 from pretrain.model.student_teacher import StudentTeacher
 from pretrain.training.export import export_backbone
 from pretrain.training.loop import Trainer, exported, train
-from pretrain.views import layout as layouts
+from pretrain.views.registry import build_layout
 
 BACKBONE = "backbone.safetensors"
 
@@ -52,7 +52,7 @@ def run(
     _check_processes(config)
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(derive_seed("init", seed))
-    layout = layouts.build(config.views, inputs or {})
+    layout = build_layout(config.views, inputs or {})
     trainer = Trainer(config, StudentTeacher(config.model), layout, device, seed)
     metrics: dict[str, float] = {}
     if not config.initial:

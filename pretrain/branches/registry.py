@@ -7,12 +7,14 @@ from typing import Any
 
 from pretrain.branches.base import Branch
 from pretrain.branches.image import ImageContrastBranch, ImageRegressionBranch
+from pretrain.branches.object_masks import ObjectMasksBranch
 from pretrain.branches.pixel import PixelContrastBranch
 from pretrain.config import AnyBranch
 
 _BRANCHES: dict[str, Callable[[int, Any], Branch]] = {
     "image_contrast": ImageContrastBranch,
     "image_regression": ImageRegressionBranch,
+    "object_masks": ObjectMasksBranch,
     "pixel_contrast": PixelContrastBranch,
 }
 

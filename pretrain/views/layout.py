@@ -59,8 +59,3 @@ class TwoCrops(Layout):
     def cut(self, rng: np.random.Generator, index: int, size: tuple[int, int]) -> list[Cut]:
         """See ``Layout.cut``."""
         return [Cut(crop) for crop in draw_pair(rng, *size, self.views)]
-
-
-def build(views: Views, inputs: dict[str, Path]) -> Layout:
-    """The layout that the settings ask for."""
-    return TwoCrops(views, inputs)

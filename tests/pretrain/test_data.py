@@ -11,6 +11,7 @@ from pretrain import data, recipes
 from pretrain.views import layout
 from pretrain.views.dataset import ViewsDataset, collate, open_rgb
 from pretrain.views.geometry import Crop, draw_pair
+from pretrain.views.registry import build_layout
 
 
 def test_folders_follow_the_data_set(tmp_path):
@@ -51,7 +52,7 @@ def test_views_are_cut_and_resized_as_the_released_loader_does(tmp_path):
     """torchvision's ``resized_crop`` on the decoded image: cut first, then Pillow's antialiased bilinear."""
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)).save(tmp_path / "a.png")
     views = recipes.resolve("pixcon-sr", {"views": {"size": 32}}).views
-    _, (pixels_of, *_) = ViewsDataset([tmp_path / "a.png"], layout.build(views, {}), 1, seed=0)[(0, 0)]
+    _, (pixels_of, *_) = ViewsDataset([tmp_path / "a.png"], build_layout(views, {}), 1, seed=0)[(0, 0)]
     for crop, pixels in zip(draw_pair(generator("view", 0, 0, 0), 120, 90, views), pixels_of, strict=True):
         expected = reference.resized_crop(open_rgb(tmp_path / "a.png"), crop.y, crop.x, crop.h, crop.w, [32, 32])
         assert np.array_equal(pixels.transpose(1, 2, 0), np.asarray(expected))

@@ -8,13 +8,21 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
+from ground.config import merge
 from pretrain import distributed, recipes
 from pretrain.model.student_teacher import StudentTeacher
 from pretrain.training.loop import Trainer
-from pretrain.views import layout
 from pretrain.views.dataset import Batch
+from pretrain.views.registry import build_layout
 
 BATCH, GRID = 8, 2
+SPECIAL = {
+    "odin": {
+        "views": {"extra": {"size": 96}},
+        "model": {"branches": {"objects": {"discovery": {"clusters": 4, "samples": 3}}}},
+    }
+}
+"""What a recipe needs beside the settings of all."""
 
 
 def config(name):
@@ -25,23 +33,33 @@ def config(name):
         "train": {"epochs": 1, "batch": BATCH, "precision": "fp32", "threads": 1, "channels_last": False},
         "optim": {"lr": 0.01, "warmup_epochs": 0},
     }
-    return recipes.resolve(name, settings)
+    return recipes.resolve(name, merge(settings, SPECIAL.get(name, {})))
 
 
-def fixed_batch(rank, world):
+def fixed_batch(shown, rank, world):
+    """Random pixels for each view of ``shown``; boxes of the views after the second cover those of the first two."""
     rng = torch.Generator().manual_seed(0)
     share = slice(rank * BATCH // world, (rank + 1) * BATCH // world)
 
     def pair(draw):
         return tuple(draw()[share] for _ in range(2))
 
+    more = len(shown) - 2
+    boxes = pair(lambda: torch.tensor([[0.0, 0.0, 60.0, 60.0]]) + torch.rand(BATCH, 4, generator=rng) * 10)
+
     return Batch(
         list(range(BATCH))[share],
-        crops=pair(lambda: torch.randint(0, 256, (BATCH, 3, 64, 64), generator=rng, dtype=torch.uint8)),
-        flips=pair(lambda: torch.rand(BATCH, generator=rng) < 0.5),
-        drawn=pair(lambda: torch.zeros(BATCH, 12)),
+        crops=tuple(
+            torch.randint(0, 256, (BATCH, 3, view.size, view.size), generator=rng, dtype=torch.uint8)[share]
+            for view in shown
+        ),
+        flips=(
+            *pair(lambda: torch.rand(BATCH, generator=rng) < 0.5),
+            *[torch.zeros(BATCH, dtype=torch.bool)[share]] * more,
+        ),
+        drawn=tuple(torch.zeros(BATCH, 12)[share] for _ in shown),
         masks=pair(lambda: torch.rand(BATCH, GRID, GRID, generator=rng) < 0.5),
-        boxes=pair(lambda: torch.tensor([[0.0, 0.0, 60.0, 60.0]]) + torch.rand(BATCH, 4, generator=rng) * 10),
+        boxes=(*boxes, *[torch.tensor([[0.0, 0, 70, 70]] * BATCH)[share]] * more),
         overlaps=pair(lambda: torch.rand(BATCH, 4, generator=rng).sort(1).values),
         sizes=pair(lambda: torch.full((BATCH, 2), 80.0)),
     )
@@ -53,10 +71,9 @@ def main(name, out):
     distributed.start(torch.device("cpu"))
     torch.manual_seed(0)
     settings = config(name)
-    trainer = Trainer(
-        settings, StudentTeacher(settings.model), layout.build(settings.views, {}), torch.device("cpu"), seed=0
-    )
-    batch = fixed_batch(distributed.rank(), distributed.world())
+    layout = build_layout(settings.views, {})
+    trainer = Trainer(settings, StudentTeacher(settings.model), layout, torch.device("cpu"), seed=0)
+    batch = fixed_batch(layout.shown, distributed.rank(), distributed.world())
     outcome = trainer.step(batch, 0, 1, 1)
     losses = torch.stack(list(outcome.losses.values()))
     if distributed.world() > 1:
