@@ -32,7 +32,7 @@ other runs of the jobs that it concerns, and is shown on the table; what cannot 
 """
 RERUN_HELP = """\
 what to do about runs there are: missing runs what has no record, the interrupted included (default); retry also what
-failed; force everything once more; never nothing
+failed; force everything once more, earlier stages included; never nothing
 """
 
 

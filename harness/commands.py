@@ -143,7 +143,8 @@ def _groups(plan: Plan, looks: Mapping[str, Look], estimates: Estimates) -> list
     """Jobs of equal recipe, task and state, one line each."""
     groups: dict[tuple[str, str, str], list[Job]] = {}
     for job in plan.jobs:
-        groups.setdefault((looks[job.name].state, job.recipe, job.task or "pretrain"), []).append(job)
+        what = job.task or ("pretrain" if job.recipe else job.title)
+        groups.setdefault((looks[job.name].state, job.recipe or "", what), []).append(job)
     rows = [("state", "recipe", "what", "runs", "each")]
     for (state, recipe, what), jobs in groups.items():
         runs = " ".join(str(job.run) for job in jobs if job.run is not None)

@@ -19,7 +19,6 @@ from harness.store import Look
 LINE_SECONDS = 15.0
 BAR_SECONDS = 0.5
 BAR_WIDTH = 12
-TITLE_WIDTH = 32
 
 
 @dataclass
@@ -35,7 +34,7 @@ class Overall:
         projected = _projections(running)
         believed = {}
         for job in self.jobs:
-            alike = projected.get((job.kind, job.task), ())
+            alike = projected.get(job.family, ())
             guess = median(alike) if alike and not self.estimates.measured(job) else self.estimates.seconds(job)
             believed[job.name] = max(guess, 1e-3)
         to_go = {job.name: believed[job.name] for job in left}
@@ -46,13 +45,13 @@ class Overall:
         return 1 - sum(to_go.values()) / sum(believed.values()), wall_clock(left, to_go, self.workers)
 
 
-def _projections(running: Sequence[Running]) -> dict[tuple[str, str | None], list[float]]:
-    """By kind and task, how long running jobs will have taken at their pace: better than a guess for those to come."""
-    projected: dict[tuple[str, str | None], list[float]] = {}
+def _projections(running: Sequence[Running]) -> dict[tuple[str, ...], list[float]]:
+    """By family, how long running jobs will have taken at their pace: better than a guess for those to come."""
+    projected: dict[tuple[str, ...], list[float]] = {}
     for each in running:
         if each.progress.get("left") is not None:
             seconds = each.progress["seconds"] + each.progress["left"]
-            projected.setdefault((each.job.kind, each.job.task), []).append(seconds)
+            projected.setdefault(each.job.family, []).append(seconds)
     return projected
 
 
@@ -110,6 +109,7 @@ class Bars:
     def __init__(self, overall: Overall, progress: Any) -> None:
         self._overall, self._progress, self._drawn = overall, progress, 0.0
         self._total = progress.add_task("all jobs", total=1.0, words="")
+        self._title_width = max((len(job.title) for job in overall.jobs), default=0)
         self._tasks: dict[str, Any] = {}
 
     def started(self, job: Job, starts: int) -> None:
@@ -138,7 +138,7 @@ class Bars:
             words = ("(another harness)  " if each.elsewhere else "") + numbers(each.progress)
             step, total = each.progress.get("step", 0), each.progress.get("total") or None
             # A narrow terminal loses numbers from the end, never the job's name, its bar or the time to go.
-            room = max(self._progress.console.width - TITLE_WIDTH - BAR_WIDTH - 3, 12)
+            room = max(self._progress.console.width - self._title_width - BAR_WIDTH - 3, 12)
             self._progress.update(self._tasks[each.job.name], completed=step, total=total, words=words[:room])
 
     def stopping(self) -> None:

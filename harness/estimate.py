@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Collection, Mapping, Sequence
 from statistics import median
 
-from harness.jobs import Job
+from harness.jobs import Job, behind
 from harness.profiles import Seconds
 
 INITIAL_SECONDS = 5.0
@@ -32,7 +32,8 @@ class Estimates:
                 return median(self._measured[group])
         if _initial(job):
             return INITIAL_SECONDS
-        return self._believed.pretrain if job.kind == "pretrain" else self._believed.transfer
+        believed: float = getattr(self._believed, job.kind)
+        return believed
 
     def measured(self, job: Job) -> bool:
         """Whether ``seconds`` rests on a measurement, or there is next to nothing to measure."""
@@ -48,25 +49,26 @@ def _groups(job: Job) -> list[tuple[str | None, ...]]:
     """What a job is alike to, from most to least."""
     if _initial(job):
         return [("initial", job.recipe)]
-    return [(job.kind, job.recipe, job.task), (job.kind, job.task), (job.kind,)]
+    return [(*job.family, job.recipe or job.input), job.family]
 
 
 def order(jobs: Collection[Job], seconds: Mapping[str, float]) -> list[Job]:
     """The order in which jobs should start: first what holds up most work, then repeat by repeat.
 
-    A pre-training counts with all that waits for it, a fine-tuning as the longest of its task; among equals all
-    recipes get their first run before any gets its second, so that a table fills evenly.
+    A job that others rest on counts with all that waits for it, at whatever distance; a fine-tuning as the longest of
+    its task. Among equals all recipes get their first run before any gets its second, so that a table fills evenly.
     """
-    waiting: dict[str, float] = {}
+    names = {job.name: job for job in jobs}
+    holds_up = {job.name: seconds[job.name] for job in jobs}
     longest: dict[str | None, float] = {}
     for job in jobs:
         longest[job.task] = max(longest.get(job.task, 0.0), seconds[job.name])
-        if job.parent:
-            waiting[job.parent] = waiting.get(job.parent, 0.0) + seconds[job.name]
+        for each in behind(job, names):
+            holds_up[each.name] += seconds[job.name]
 
     def rank(job: Job) -> tuple[bool, float, int]:
-        if job.kind == "pretrain":
-            return False, -seconds[job.name] - waiting.get(job.name, 0.0), 0
+        if job.kind != "transfer":
+            return False, -holds_up[job.name], 0
         return True, -longest[job.task], job.run or 0
 
     return sorted(jobs, key=rank)
@@ -77,17 +79,16 @@ def wall_clock(jobs: Sequence[Job], seconds: Mapping[str, float], workers: int) 
 
     A parent that is not among ``jobs`` is finished already.
     """
-    pending, names = order(jobs, seconds), {job.name for job in jobs}
+    pending, unfinished = order(jobs, seconds), {job.name for job in jobs}
     running: list[tuple[float, str]] = []
-    finished: set[str] = set()
     now = 0.0
     while pending or running:
-        ready = [job for job in pending if job.parent not in names or job.parent in finished]
+        ready = [job for job in pending if not any(each.name in unfinished for each in job.parents.values())]
         for job in ready[: workers - len(running)]:
             heapq.heappush(running, (now + seconds[job.name], job.name))
             pending.remove(job)
         now, name = heapq.heappop(running)
-        finished.add(name)
+        unfinished.remove(name)
     return now
 
 

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ground.errors import StorageError
 from harness.devices import Device
 
-Kind = Literal["pretrain", "transfer"]
+Kind = Literal["prepare", "pretrain", "transfer"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+SCHEMA = 2
+
+
+@dataclass(frozen=True)
+class Parent:
+    """A job that another one rests on."""
+
+    kind: Kind
+    name: str
+    key: str
 
 
 @dataclass(frozen=True)
@@ -22,8 +34,11 @@ class Job:
     key: str
     name: str
     """Name of its directory below ``<store>/<kind>/``."""
-    recipe: str
+    recipe: str | None
+    """None for work that recipes share."""
     task: str | None
+    input: str | None
+    """What such work makes, and of what: ``selective_search coco``."""
     run: int | None
     """Index of the repeat of a fine-tuning, from 0."""
     seed: int
@@ -39,23 +54,39 @@ class Job:
     threads: int
     data: dict[str, Any]
     """``name`` for people, ``fingerprint``, and where it lies: ``folders`` of images or ``root`` of data sets."""
-    parent: str | None
-    """Name of the pre-training whose weights it starts from."""
-    parent_key: str | None
+    parents: dict[str, Parent]
+    """What it rests on, by the role it has here: ``weights``, or the recipe's name for an input."""
 
     @property
     def title(self) -> str:
         """What a progress line calls it."""
-        return f"{self.task} {self.recipe} run {self.run}" if self.kind == "transfer" else f"pretrain {self.recipe}"
+        if self.kind == "transfer":
+            return f"{self.task} {self.recipe} run {self.run}"
+        return f"{self.kind} {self.subject}"
+
+    @property
+    def subject(self) -> str:
+        """What it is about: the task, the recipe or the input that its settings are of."""
+        return self.task or self.recipe or self.input or ""
+
+    @property
+    def family(self) -> tuple[str, ...]:
+        """Equal for jobs that do alike work, whatever the recipe."""
+        detail = self.config["kind"] if self.kind == "prepare" else self.task
+        return (self.kind, detail) if detail else (self.kind,)
 
     @property
     def stem(self) -> str:
         """The name without the key: what two versions of one job share."""
         return self.name.rpartition("-")[0]
 
+    def as_parent(self) -> Parent:
+        """How a job that rests on this one names it."""
+        return Parent(self.kind, self.name, self.key)
+
     def to_json(self) -> dict[str, Any]:
         """As plain data for ``job.json``."""
-        return {"schema": 1, **asdict(self)}
+        return {"schema": SCHEMA, **asdict(self)}
 
     @classmethod
     def from_json(cls, value: Any, where: object) -> Job:
@@ -65,7 +96,18 @@ class Job:
             StorageError: it is not one.
         """
         wanted = {field.name for field in fields(cls)} | {"schema"}
-        if not isinstance(value, dict) or set(value) != wanted or value["schema"] != 1:
+        if not isinstance(value, dict) or set(value) != wanted or value["schema"] != SCHEMA:
             raise StorageError(where, "is not a job of this version of the harness", "Delete its folder and run again.")
         settings = {name: item for name, item in value.items() if name != "schema"}
-        return cls(**{**settings, "overrides": tuple(settings["overrides"])})
+        parents = {role: Parent(**parent) for role, parent in settings["parents"].items()}
+        return cls(**{**settings, "overrides": tuple(settings["overrides"]), "parents": parents})
+
+
+def behind(job: Job, jobs: Mapping[str, Job]) -> list[Job]:
+    """What ``job`` waits for among ``jobs``, directly or not: each once, what has to be done first in front."""
+    found: dict[str, Job] = {}
+    for parent in job.parents.values():
+        if parent.name in jobs:
+            chain = [*behind(jobs[parent.name], jobs), jobs[parent.name]]
+            found |= {each.name: each for each in chain if each.name not in found}
+    return list(found.values())

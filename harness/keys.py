@@ -27,14 +27,25 @@ def settings(config: BaseModel) -> Settings:
     }
 
 
-def pretrain_key(config: BaseModel, *, seed: int, profile: str, data: str, device: str) -> str:
-    """The key of a pre-training; ``data`` is the fingerprint of its images, ``device`` the class of what computes.
+def prepare_key(config: BaseModel, *, seed: int, data: str, device: str, parents: Mapping[str, str]) -> str:
+    """The key of work that recipes share; ``parents`` holds the keys of what it rests on, by role.
 
-    Initial weights are drawn on the CPU from no image, so neither counts for a recipe that trains nothing.
+    No profile is in it: its settings say all, and what takes days is worth sharing between scales.
+    """
+    return _key("prepare", settings(config), seed=seed, data=data, device=device, parents=parents)
+
+
+def pretrain_key(
+    config: BaseModel, *, seed: int, profile: str, data: str, device: str, parents: Mapping[str, str] | None = None
+) -> str:
+    """The key of a pre-training; ``data`` is the fingerprint of its images, ``device`` the class of what computes,
+    ``parents`` the keys of its inputs by role.
+
+    Initial weights are drawn on the CPU from no image, so none of them counts for a recipe that trains nothing.
     """
     parts = settings(config)
-    inputs = {"data": ""} if parts.get("initial") else {"data": data, "device": device}
-    return _key("pretrain", parts, seed=seed, profile=profile, parents={}, **inputs)
+    images = {"data": ""} if parts.get("initial") else {"data": data, "device": device}
+    return _key("pretrain", parts, seed=seed, profile=profile, parents=parents or {}, **images)
 
 
 def transfer_key(

@@ -1,27 +1,25 @@
-"""From tables to jobs: rows × columns → pre-trainings and fine-tunings, each with its key. Runs nothing."""
+"""From tables to jobs: rows × columns → fine-tunings, their pre-trainings and all that these rest on, each with its
+key. Runs nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ground.config import suggest
 from ground.errors import ConfigError
-from ground.seeding import derive_seed
-from harness import datasets, devices, keys, profiles
+from harness import datasets, keys, profiles
+from harness.builder import Builder
 from harness.datasets import Cache, Source
-from harness.jobs import Job
+from harness.jobs import Job, behind
 from harness.profiles import Profile
 
 if TYPE_CHECKING:
     from pretrain.config import PretrainConfig
     from results.layout import Layout
     from transfer.config import TaskConfig
-
-NOT_YET = "not generated yet"
-"""Stands for the fingerprint of scenes that are still to be generated; no run has a key made with it."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +64,10 @@ class Plan:
         """A recipe's pre-training (``task`` None) or its runs of a task."""
         return [job for job in self.jobs if job.recipe == recipe and job.task == task]
 
+    def behind(self, job: Job) -> list[Job]:
+        """All that a job waits for, what has to be done first in front."""
+        return behind(job, {each.name: each for each in self.jobs})
+
 
 def build(request: Request) -> Plan:
     """The plan of a request, on the data as it lies there now.
@@ -81,20 +83,19 @@ def build(request: Request) -> Plan:
     recipes = _wanted("recipe", request.recipes, profiles.recipe_names(), [r for each in layouts for r in each.recipes])
     tasks = _wanted("task", request.tasks, profiles.task_names(), [t for each in layouts for t in each.tasks])
     source = datasets.choose(profile, request.data, request.pretrain_images)
-    builder = _Builder(profile, source, request.seed, Cache(request.store))
+    builder = Builder(profile, source, request.seed, Cache(request.store))
     configs = {name: profile.task(name) for name in tasks}
     cells = {(r, t) for each in layouts for r in each.recipes for t in each.tasks}
-    jobs: list[Job] = []
     for recipe in recipes:
-        wanted = [task for name, task in configs.items() if (recipe, name) in cells]
-        if wanted:
-            parent = builder.pretrain(recipe)
-            jobs.append(parent)
-            jobs += [builder.transfer(parent, task, run) for task in wanted for run in range(task.runs)]
+        for task in [task for name, task in configs.items() if (recipe, name) in cells]:
+            for run in range(task.runs):
+                builder.transfer(recipe, task, run)
+    jobs = tuple(builder.jobs.values())
     expected = {name: profile.task(name).runs for name in profiles.task_names()}
-    resolved = {name: profile.recipe(name) for name in recipes}
+    behind_them = [job.recipe for job in jobs if job.recipe is not None]
+    resolved = {name: profile.recipe(name) for name in dict.fromkeys([*recipes, *behind_them])}
     changed = bool(request.overrides) and _changed(profiles.load(request.profile), source, resolved, configs)
-    return Plan(layouts, tuple(jobs), profile, source, expected, builder.generated, changed)
+    return Plan(layouts, jobs, profile, source, expected, builder.generated, changed)
 
 
 def _with_rows(layouts: tuple[Layout, ...], request: Request, profile: Profile) -> tuple[Layout, ...]:
@@ -137,89 +138,3 @@ def _wanted(kind: str, only: Sequence[str], known: list[str], listed: Sequence[s
         if name not in shown:
             raise ConfigError(f"{kind} `{name}`", "is not in this table", suggest(name, shown))
     return [name for name in shown if name in only] if only else shown
-
-
-class _Builder:
-    """Makes jobs and keeps what many of them share: the fingerprints."""
-
-    def __init__(self, profile: Profile, source: Source, seed: int, cache: Cache) -> None:
-        self.profile, self.source, self.seed, self.cache = profile, source, seed, cache
-        self.generated = source.complete()
-        self._fingerprints: dict[object, str] = {}
-
-    def pretrain(self, recipe: str) -> Job:
-        config = self.profile.recipe(recipe)
-        folders = [] if config.initial else self.source.folders(config)
-        data = self._images(folders) if folders else ""
-        device = devices.choose(config.train.device)
-        key = keys.pretrain_key(config, seed=self.seed, profile=self.profile.name, data=data, device=device)
-        learns_from = () if config.initial else (self.source.label(config),)
-        return Job(
-            kind="pretrain",
-            key=key,
-            name=keys.directory_name(recipe, *learns_from, f"s{self.seed}", key=key),
-            recipe=recipe,
-            task=None,
-            run=None,
-            seed=self.seed,
-            tool=None,
-            device_class=device,
-            threads=config.train.threads,
-            data={
-                "name": self.source.words,
-                "folders": [str(each.absolute()) for each in folders],
-                "fingerprint": data,
-            },
-            parent=None,
-            parent_key=None,
-            **self._common(config),
-        )
-
-    def transfer(self, parent: Job, task: TaskConfig, run: int) -> Job:
-        from transfer import tool as tools
-
-        root, tool, device = self.source.root, tools.choose(task), devices.choose(task.device)
-        data = self._fingerprint(task.name, lambda: datasets.task_fingerprint(task, root, self.cache))
-        seed = derive_seed("transfer", task.name, run) % 2**31  # the same for every recipe; detectron2 wants 32 bits
-        key = keys.transfer_key(
-            task,
-            seed=seed,
-            run=run,
-            profile=self.profile.name,
-            data=data,
-            weights=parent.key,
-            tool=tool,
-            device=device,
-        )
-        return Job(
-            kind="transfer",
-            key=key,
-            name=keys.directory_name(task.name, parent.recipe, f"r{run}", key=key),
-            recipe=parent.recipe,
-            task=task.name,
-            run=run,
-            seed=seed,
-            tool=tool,
-            device_class=device,
-            threads=task.threads,
-            data={"name": self.source.words, "root": str(root.absolute()), "fingerprint": data},
-            parent=parent.name,
-            parent_key=parent.key,
-            **self._common(task),
-        )
-
-    def _common(self, config: PretrainConfig | TaskConfig) -> dict[str, Any]:
-        return {
-            "profile": self.profile.name,
-            "overrides": self.profile.overrides,
-            "config": config.model_dump(mode="json"),
-            "version": config.version,
-        }
-
-    def _images(self, folders: list[Path]) -> str:
-        return self._fingerprint(tuple(folders), lambda: datasets.image_fingerprint(folders, self.cache))
-
-    def _fingerprint(self, name: object, compute: Callable[[], str]) -> str:
-        if name not in self._fingerprints:
-            self._fingerprints[name] = compute() if self.generated else NOT_YET
-        return self._fingerprints[name]

@@ -15,21 +15,23 @@ MENDED_OUTSIDE = frozenset({"storage"})
 
 
 def apply(store: Store, jobs: Sequence[Job], policy: Policy) -> None:
-    """Set aside what ``policy`` does not let stand; jobs that run at this moment stay.
+    """Set aside what ``policy`` does not let stand; jobs that run at this moment stay, and what they read from.
 
     ``missing`` runs what has no record: never started, or interrupted. ``retry`` also runs what failed. ``force``
-    runs everything once more from the beginning. ``never`` runs nothing.
+    runs everything once more from the beginning, whatever the jobs rest on included. ``never`` runs nothing.
 
     Raises:
         StorageError: the store cannot be written.
     """
     if policy == "never":
         return
+    in_use = store.read_from() if policy == "force" else set()
     for job in jobs:
         look = store.look(job)
         if look.state == "running":
             continue
-        if policy == "force" and store.directory(job).exists():
-            store.set_aside(job)
+        if policy == "force":
+            if store.directory(job).exists() and store.directory(job) not in in_use:
+                store.set_aside(job)
         elif look.state == "failed" and (policy == "retry" or look.error_kind in MENDED_OUTSIDE):
             shelve(store.directory(job) / "record.json", "failed")

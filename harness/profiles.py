@@ -31,6 +31,7 @@ class Seconds(Strict):
 
     pretrain: NonNegativeFloat
     transfer: NonNegativeFloat
+    prepare: NonNegativeFloat = 60.0
 
 
 class Profile(Strict):

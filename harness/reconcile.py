@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from harness import worker
 from harness.estimate import Estimates, order
-from harness.jobs import Job
+from harness.jobs import Job, Parent
 from harness.store import Look, Store, shelve
 from slurm.executor import Executor, Handle
 
@@ -61,7 +61,7 @@ class Result:
     failed: dict[str, Look] = field(default_factory=dict)
     """Failed, or interrupted time and again."""
     blocked: dict[str, str] = field(default_factory=dict)
-    """Job → the job that it waits for in vain."""
+    """Job → the failed job that it waits for, at whatever distance."""
     problems: list[str] = field(default_factory=list)
     """Files that do not count, and why."""
     signal: int = 0
@@ -107,14 +107,20 @@ class Reconciler:
             self._pending.add(job.name)
 
     def _revive_parents(self) -> None:
-        """A finished pre-training whose weights are gone is wanted again if something waits for them."""
-        for parent in {self._jobs[name].parent for name in self._pending} & set(self.result.done):
-            job = self._jobs[str(parent)]
-            if not self._store.weights(job).exists():
-                self.result.problems.append(f"{self._store.weights(job)}: is gone and has to be made again")
-                del self.result.done[job.name]
-                self._pending.add(job.name)
-                self._revived.append(job)
+        """A finished job whose files are gone is wanted again if something waits for them; so is what it needs then."""
+        for job in reversed(self._jobs.values()):
+            if job.name in self._pending:
+                for parent in job.parents.values():
+                    self._revive(parent)
+
+    def _revive(self, parent: Parent) -> None:
+        look = self.result.done.get(parent.name)
+        gone = self._store.gone(self._jobs[parent.name], look) if look else []
+        if gone:
+            self.result.problems += [f"{path}: is gone and has to be made again" for path in gone]
+            del self.result.done[parent.name]
+            self._pending.add(parent.name)
+            self._revived.append(self._jobs[parent.name])
 
     def run(self, executor: Executor, listener: Listener) -> Result:
         """Until every job is done, failed or blocked, or SIGINT or SIGTERM comes; jobs stay resumable.
@@ -179,10 +185,16 @@ class Reconciler:
         listener.ended(job, look)
 
     def _block(self) -> None:
-        """Give up what waits for something that failed."""
-        for name in [each for each in self._pending if self._jobs[each].parent in self.result.failed]:
-            self._pending.remove(name)
-            self.result.blocked[name] = self._jobs[name].parent or ""
+        """Give up what waits for something that failed, at whatever distance."""
+        for job in self._jobs.values():
+            culprits = [name for parent in job.parents.values() if (name := self._culprit(parent))]
+            if culprits and job.name in self._pending:
+                self._pending.remove(job.name)
+                self.result.blocked[job.name] = culprits[0]
+
+    def _culprit(self, parent: Parent) -> str | None:
+        """The failed job for which a parent will never be done, if there is one."""
+        return parent.name if parent.name in self.result.failed else self.result.blocked.get(parent.name)
 
     def _start(self, executor: Executor, listener: Listener) -> None:
         """Start ready jobs while there is room, those first that hold up most."""
@@ -192,7 +204,8 @@ class Reconciler:
         waiting = [self._jobs[name] for name in self._left()]
         seconds = {job.name: self._estimates.seconds(job) for job in waiting}
         for job in order(waiting, seconds):
-            if room > 0 and job.name in self._pending and (job.parent is None or job.parent in self.result.done):
+            ready = all(parent.name in self.result.done for parent in job.parents.values())
+            if room > 0 and ready and job.name in self._pending:
                 room -= self._start_one(job, executor, listener)
 
     def _start_one(self, job: Job, executor: Executor, listener: Listener) -> int:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness import profiles
-from harness.jobs import Job
+from harness.jobs import KINDS, Job
 from harness.plan import Plan
 from harness.store import Look, Store
 
@@ -28,8 +28,8 @@ def survey(store: Store, jobs: Iterable[Job]) -> dict[str, Look]:
     looks: dict[str, Look] = {}
     for job in jobs:
         look = store.look(job, driven=driven)
-        parent = looks.get(job.parent or "")
-        if parent is not None and parent.state == "failed" and look.state in {"missing", "queued", "interrupted"}:
+        states = {looks[parent.name].state for parent in job.parents.values() if parent.name in looks}
+        if states & {"failed", "blocked"} and look.state in {"missing", "queued", "interrupted"}:
             look = replace(look, state="blocked")
         looks[job.name] = look
     return looks
@@ -42,9 +42,9 @@ def counts(looks: Iterable[Look]) -> str:
 
 
 def stale(store: Store, jobs: Sequence[Job], looks: Mapping[str, Look]) -> list[str]:
-    """Directories of unfinished jobs that hold a run of another ``version`` of their recipe or task."""
+    """Directories of unfinished jobs that hold a run of another ``version`` of their recipe, task or input."""
     lines = []
-    for kind in ("pretrain", "transfer"):
+    for kind in KINDS:
         by_stem: dict[str, list[str]] = {}
         for name in store.names(kind):
             by_stem.setdefault(name.rpartition("-")[0], []).append(name)
@@ -59,9 +59,7 @@ def _other_version(store: Store, job: Job, name: str) -> str:
     version = store.version(job.kind, name)
     if version is None or version == job.version:
         return ""
-    return (
-        f"{store.root / job.kind / name}: version {version} of {job.task or job.recipe}, which is at {job.version} now"
-    )
+    return f"{store.root / job.kind / name}: version {version} of {job.subject}, which is at {job.version} now"
 
 
 def problems(looks: Mapping[str, Look]) -> list[str]:
@@ -70,16 +68,20 @@ def problems(looks: Mapping[str, Look]) -> list[str]:
 
 
 def matrix(plan: Plan, layout: Layout, store: Store, looks: Mapping[str, Look]) -> str:
-    """One line a method: its pre-training, then one sign for each run of each task."""
-    rows = [["", "pretrain", *layout.tasks]]
+    """One line a method: one sign for each job that its pre-training waits for, if any does; its pre-training; then
+    one sign for each run of each task."""
+    rows = [["", "stages", "pretrain", *layout.tasks]]
     recipes, tasks = profiles.recipe_names(), profiles.task_names()
     for row in layout.rows:
         own = plan.jobs_of(row.recipe, None)
-        first = _words(own[0], store, looks[own[0].name]) if own else "" if row.recipe in recipes else ABSENT
+        stages = [stage for job in own for stage in plan.behind(job)]
+        words = _words(own[0], store, looks[own[0].name]) if own else "" if row.recipe in recipes else ABSENT
         cells = [
             _runs(plan.jobs_of(row.recipe, task), store, looks) if task in tasks else ABSENT for task in layout.tasks
         ]
-        rows.append([row.label, first, *cells])
+        rows.append([row.label, _runs(stages, store, looks), words, *cells])
+    if not any(row[1] for row in rows[1:]):
+        rows = [[row[0], *row[2:]] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     legend = "  ".join(f"{sign} {state}" for state, sign in SIGNS.items())

@@ -18,13 +18,14 @@ from typing import Any, Literal
 from ground.errors import StorageError
 from ground.files import storage_errors, write_json
 from harness import claims
-from harness.jobs import Job
+from harness.jobs import KINDS, Job, Parent
 
 RECORD_SCHEMA = 1
 State = Literal["missing", "queued", "running", "interrupted", "blocked", "failed", "done"]
 OURS = frozenset({"job.json", "record.json", "progress.json", "log.txt"})
 """Files of a run that the harness writes; all others are the room's."""
-WEIGHTS = "backbone.safetensors"
+BACKBONE = "backbone.safetensors"
+"""What a pre-training leaves for a fine-tuning."""
 COLLAPSED = 0.05
 """A pre-training whose ``feature_std`` ends below this has nearly one feature for all images."""
 LEFTOVER_SECONDS = 24 * 3600.0
@@ -79,7 +80,7 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def directory(self, job: Job) -> Path:
+    def directory(self, job: Job | Parent) -> Path:
         """Where a job's run lies, whether it is there or not."""
         return self.root / job.kind / job.name
 
@@ -106,9 +107,15 @@ class Store:
             if _read_json(path) != wanted:
                 write_json(path, wanted)
 
-    def weights(self, job: Job) -> Path:
-        """Where a pre-training leaves its backbone."""
-        return self.directory(job) / WEIGHTS
+    def gone(self, job: Job, look: Look) -> list[Path]:
+        """Files that a finished run left and that are there no more."""
+        paths = [self.directory(job) / name for name in (look.record or {}).get("outputs", {})]
+        return [path for path in paths if not path.exists()]
+
+    def read_from(self) -> set[Path]:
+        """Run directories that some running job, of whatever plan, reads from."""
+        running = [each for kind in KINDS for name in self.names(kind) if _at_work(each := self.root / kind / name)]
+        return {self.directory(parent) for each in running for parent in _parents(each)}
 
     def log(self, job: Job) -> Path:
         """Where a job's output is."""
@@ -144,10 +151,9 @@ class Store:
 
     def version(self, kind: str, name: str) -> int | None:
         """The version of the recipe or task that a run directory is of; None where ``job.json`` cannot tell."""
-        try:
-            return read_job(self.root / kind / name).version
-        except StorageError:
-            return None
+        job = _read_json(self.root / kind / name / "job.json")
+        version = job.get("version") if isinstance(job, dict) else None
+        return version if isinstance(version, int) else None
 
     @contextmanager
     def driver(self) -> Iterator[Path]:
@@ -232,6 +238,19 @@ def _read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+
+
+def _at_work(directory: Path) -> bool:
+    """Whether somebody alive has a run that is not finished."""
+    attempt = claims.latest(directory / "attempts")
+    return attempt is not None and attempt.alive() and not (directory / "record.json").exists()
+
+
+def _parents(directory: Path) -> list[Parent]:
+    """What a run rests on; nothing where ``job.json`` cannot tell."""
+    job = _read_json(directory / "job.json")
+    parents = job.get("parents") if isinstance(job, dict) else None
+    return [Parent(**each) for each in parents.values()] if isinstance(parents, dict) else []
 
 
 def _unused(path: Path) -> Path:

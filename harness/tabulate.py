@@ -60,9 +60,10 @@ def deviations(plan: Plan) -> list[str]:
 
 
 def collapses(plan: Plan, looks: Mapping[str, Look], recipes: Collection[str]) -> list[str]:
-    """A line for each pre-training behind a table that ended with one feature for all images."""
-    parents = [job for job in plan.jobs if job.kind == "pretrain" and job.recipe in recipes]
-    return [f"{job.recipe}: {words}." for job in parents if (words := looks[job.name].collapse)]
+    """A line for each pre-training behind a table, directly or not, that ended with one feature for all images."""
+    own = [job for recipe in recipes for job in plan.jobs_of(recipe, None)]
+    pretrained = {job.name: job for last in own for job in (*plan.behind(last), last) if job.kind == "pretrain"}
+    return [f"{job.recipe}: {words}." for job in pretrained.values() if (words := looks[job.name].collapse)]
 
 
 def _format(path: Path) -> str:
@@ -79,7 +80,7 @@ def observation(plan: Plan, store: Store, job: Job, look: Look) -> Run:
     done = look.record if look.state == "done" else None
     cpu = str(done["host"].get("cpu", "")) if done else ""
     return Run(
-        recipe=job.recipe,
+        recipe=job.recipe or "",
         task=job.task or "",
         run=job.run or 0,
         state=look.state,

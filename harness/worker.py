@@ -20,11 +20,11 @@ from types import FrameType
 from typing import Literal, NoReturn
 
 from ground.config import validate
-from ground.errors import StorageError, UserError, WeightsError
+from ground.errors import DataError, StorageError, UserError, WeightsError
 from ground.files import storage_errors, write_json
 from ground.seeding import derive_seed
 from harness import claims, datasets, devices, keys, provenance, store
-from harness.jobs import Job
+from harness.jobs import Job, Kind, Parent
 from harness.progress import Progress, Stopped
 
 Outcome = Literal["done", "failed", "not mine", "stopped"]
@@ -105,9 +105,9 @@ def _attempt(job: Job, directory: Path, claim: claims.Claim) -> Outcome:
     record = {
         "schema": store.RECORD_SCHEMA,
         "status": status,
-        **{name: value for name, value in job.to_json().items() if name not in {"schema", "parent", "parent_key"}},
+        **{name: value for name, value in job.to_json().items() if name != "schema"},
         "tool": _tool(job),
-        "parents": {"weights": job.parent_key} if job.parent_key else {},
+        "parents": _keys(job),
         "metrics": {name: float(value) for name, value in metrics.items()},
         "outputs": {} if error else _hashes(directory),
         "timings": {
@@ -126,25 +126,42 @@ def _attempt(job: Job, directory: Path, claim: claims.Claim) -> Outcome:
 
 def _work(job: Job, directory: Path, progress: Progress) -> Mapping[str, float]:
     """Check what the job rests on, then let its room do it; returns the metrics."""
-    where = directory / "job.json"
-    if job.kind == "pretrain":
-        from pretrain.config import PretrainConfig
+    kinds = {"prepare": _prepare, "pretrain": _pretrain, "transfer": _transfer}
+    return kinds[job.kind](job, directory, progress)
 
-        recipe = validate(PretrainConfig, job.config, where)
-        folders = [Path(folder) for folder in job.data["folders"]]
-        expected = job.data["fingerprint"]
-        data = "" if recipe.initial else datasets.recheck_images(folders, expected, _cache(directory))
-        key = keys.pretrain_key(recipe, seed=job.seed, profile=job.profile, data=data, device=job.device_class)
-        _check_key(job, key, where)
-        devices.hold_to(job.device_class)
-        from pretrain import run as pretraining
 
-        _seed(job)
-        return pretraining.run(recipe, seed=job.seed, folders=folders, out=directory, report=progress)
+def _prepare(job: Job, directory: Path, progress: Progress) -> Mapping[str, float]:
+    from pretrain import inputs
+
+    config = inputs.resolve(job.config, directory / "job.json")
+    folders, data = _images(job, directory)
+    key = keys.prepare_key(config, seed=job.seed, data=data, device=job.device_class, parents=_keys(job))
+    parents = _ready(job, key, directory)
+    from pretrain import prepare
+
+    _seed(job)
+    return prepare.run(config, seed=job.seed, inputs=parents, folders=folders, out=directory, report=progress)
+
+
+def _pretrain(job: Job, directory: Path, progress: Progress) -> Mapping[str, float]:
+    from pretrain.config import PretrainConfig
+
+    recipe = validate(PretrainConfig, job.config, directory / "job.json")
+    folders, data = ([], "") if recipe.initial else _images(job, directory)
+    key = keys.pretrain_key(
+        recipe, seed=job.seed, profile=job.profile, data=data, device=job.device_class, parents=_keys(job)
+    )
+    parents = _ready(job, key, directory)
+    from pretrain import run as pretraining
+
+    _seed(job)
+    return pretraining.run(recipe, seed=job.seed, folders=folders, out=directory, report=progress, inputs=parents)
+
+
+def _transfer(job: Job, directory: Path, progress: Progress) -> Mapping[str, float]:
     from transfer.config import TaskConfig
 
-    task, tool, parent_key = validate(TaskConfig, job.config, where), job.tool or "", job.parent_key or ""
-    root = Path(job.data["root"])
+    task, tool, root = validate(TaskConfig, job.config, directory / "job.json"), job.tool or "", Path(job.data["root"])
     data = datasets.recheck_task(task, root, job.data["fingerprint"], _cache(directory))
     key = keys.transfer_key(
         task,
@@ -152,17 +169,37 @@ def _work(job: Job, directory: Path, progress: Progress) -> Mapping[str, float]:
         run=job.run or 0,
         profile=job.profile,
         data=data,
-        weights=parent_key,
+        weights=job.parents["weights"].key,
         tool=tool,
         device=job.device_class,
     )
-    _check_key(job, key, where)
-    devices.hold_to(job.device_class)
-    weights = _weights(directory.parent.parent / "pretrain" / (job.parent or ""), parent_key)
+    weights = _ready(job, key, directory)["weights"] / store.BACKBONE
     from transfer import run as transferring
 
     _seed(job)
     return transferring.run(task, tool=tool, seed=job.seed, weights=weights, data=root, out=directory, report=progress)
+
+
+def _images(job: Job, directory: Path) -> tuple[list[Path], str]:
+    """The image folders of a job and the fingerprint that they have now."""
+    folders = [Path(folder) for folder in job.data["folders"]]
+    return folders, datasets.recheck_images(folders, job.data["fingerprint"], _cache(directory))
+
+
+def _ready(job: Job, key: str, directory: Path) -> dict[str, Path]:
+    """Last checks before a room is loaded: the key, the device, the parents; gives the parents' directories by role."""
+    if key != job.key:
+        raise StorageError(directory / "job.json", "its settings do not give its key", "Run again: it is written anew.")
+    devices.hold_to(job.device_class)
+    home = store.Store(directory.parent.parent)
+    for parent in job.parents.values():
+        _check_outputs(home.directory(parent), parent)
+    return {role: home.directory(parent) for role, parent in job.parents.items()}
+
+
+def _keys(job: Job) -> dict[str, str]:
+    """The keys of what a job rests on, by role."""
+    return {role: parent.key for role, parent in job.parents.items()}
 
 
 def _tool(job: Job) -> str | None:
@@ -178,24 +215,22 @@ def _cache(directory: Path) -> datasets.Cache:
     return datasets.Cache(directory.parent.parent)
 
 
-def _check_key(job: Job, key: str, where: Path) -> None:
-    if key != job.key:
-        raise StorageError(where, "its settings do not give its key", "Run again: it is written anew.")
-
-
-def _weights(parent: Path, key: str) -> Path:
-    """The parent's weights, if they are the bytes that its record names."""
-    record, problem = store.read_record(parent, key)
-    path = parent / "backbone.safetensors"
+def _check_outputs(directory: Path, parent: Parent) -> None:
+    """A parent is finished and has left the very files that its record names."""
+    fault = _FAULTS[parent.kind]
+    record, problem = store.read_record(directory, parent.key)
     if record is None or record["status"] != "done":
-        raise WeightsError(parent, problem or "is not a finished pre-training", "Run again.")
-    if not path.exists():
-        raise WeightsError(path, "is gone", "Run again with --rerun force for its recipe.")
-    if _sha256(path) != record["outputs"].get(path.name):
-        raise WeightsError(
-            path, "is not the file that its record names", "Run again with --rerun force for its recipe."
-        )
-    return path
+        raise fault(directory, problem or f"is not a finished {parent.kind} job", "Run again.")
+    remedy = "Run again with --rerun force for its recipe."
+    for name, expected in record["outputs"].items():
+        if not (directory / name).exists():
+            raise fault(directory / name, "is gone", remedy)
+        if _sha256(directory / name) != expected:
+            raise fault(directory / name, "is not the file that its record names", remedy)
+
+
+_FAULTS: dict[Kind, type[UserError]] = {"prepare": DataError, "pretrain": WeightsError}
+"""What is at fault when the files of a parent are."""
 
 
 def _seed(job: Job) -> None:

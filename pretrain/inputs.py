@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
-from ground.config import Strict, not_identity
+from ground.config import Settings, Strict, not_identity, validate
 
 
 class Input(Strict):
@@ -60,6 +60,19 @@ class Correspondences(Input):
 
 
 AnyInput = Annotated[SelectiveSearch | Correspondences, Field(discriminator="kind")]
+
+
+class _One(Strict):
+    input: AnyInput
+
+
+def resolve(settings: Settings, where: object) -> AnyInput:
+    """An input from its resolved settings.
+
+    Raises:
+        ConfigError: see ``ground.config.validate``.
+    """
+    return validate(_One, {"input": settings}, where).input
 
 
 def check(inputs: Mapping[str, Input]) -> None:

@@ -1,5 +1,6 @@
 """Fake rooms that work in milliseconds, for this process and for the processes it starts."""
 
+import os
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ import pytest
 from ground import catalog
 
 ROOMS = Path(__file__).parent / "rooms"
+ROOT = Path(__file__).parents[2]
 BARE = "description: a profile of the tests\nseconds: {pretrain: 60, transfer: 30}\n"
 SHADOWED = ("pretrain", "transfer", "fake_work")
 
@@ -25,7 +27,9 @@ def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setenv("FAKE_CONTROL", str(control))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # the same keys on a machine with a GPU
-    monkeypatch.setenv("PYTHONPATH", str(ROOMS))
+    monkeypatch.setenv(
+        "PYTHONPATH", f"{ROOMS}{os.pathsep}{ROOT}"
+    )  # the harness of this checkout, whatever is installed
     monkeypatch.syspath_prepend(ROOMS)
     hidden = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] in SHADOWED}
     place = Place(tmp_path / "here", control)
@@ -116,3 +120,11 @@ def planned(place):
     request = Request(tables=("1",), profile="toy.yaml", store=Path("runs"))
     build(request).source.generate(lambda step, total, **numbers: None)
     return build(request)
+
+
+@pytest.fixture
+def staged(planned):
+    """The plan of two recipes, one of which rests on the other: regions ← regional ← alike ← staged, two runs each."""
+    from harness.plan import Request, build
+
+    return build(Request(tables=("1",), profile="toy.yaml", recipes=("regional", "staged"), store=Path("runs")))

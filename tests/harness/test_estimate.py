@@ -5,17 +5,20 @@ from dataclasses import replace
 import pytest
 
 from harness.estimate import Estimates, duration, order, wall_clock
-from harness.jobs import Job
+from harness.jobs import Job, Parent
 from harness.profiles import Seconds
 
 PARENT = Job(
-    kind="pretrain", key="k", name="p", recipe="byol", task=None, run=None, seed=0, profile="smoke", overrides=(),
-    tool=None, device_class="cpu", config={}, version=1, threads=1, data={}, parent=None, parent_key=None,
+    kind="pretrain", key="k", name="p", recipe="byol", task=None, input=None, run=None, seed=0, profile="smoke",
+    overrides=(), tool=None, device_class="cpu", config={}, version=1, threads=1, data={}, parents={},
 )  # fmt: skip
 
 
 def child(recipe, run, parent):
-    return replace(PARENT, kind="transfer", name=f"{recipe}.r{run}", recipe=recipe, task="voc", run=run, parent=parent)
+    weights = {"weights": Parent("pretrain", parent, "k")}
+    return replace(
+        PARENT, kind="transfer", name=f"{recipe}.r{run}", recipe=recipe, task="voc", run=run, parents=weights
+    )
 
 
 JOBS = [
@@ -73,3 +76,35 @@ def test_a_job_that_trains_nothing_neither_teaches_nor_learns():
     assert (estimates.seconds(initial), estimates.seconds(PARENT)) == (2.4, 60)
     estimates.add(PARENT, 80)
     assert estimates.seconds(initial) == 2.4
+
+
+def chain(*names):
+    """Jobs that wait for each other in this order: pre-trainings named by a letter, inputs by a word."""
+    jobs = []
+    for name in names:
+        kind = {"kind": "pretrain"} if len(name) == 1 else {"kind": "prepare", "config": {"kind": name}, "input": name}
+        parents = {"any": jobs[-1].as_parent()} if jobs else {}
+        jobs.append(replace(PARENT, name=name, recipe=name if len(name) == 1 else None, parents=parents, **kind))
+    return [*jobs, child("b", 0, "b")]
+
+
+def test_what_holds_up_a_long_chain_starts_first():
+    jobs = [replace(PARENT, name="q"), *chain("regions", "a", "alike", "b")]
+    seconds = {job.name: 10.0 for job in jobs}
+    assert [job.name for job in order(jobs, {**seconds, "q": 35})] == ["regions", "a", "q", "alike", "b", "b.r0"]
+    assert order(jobs, {**seconds, "q": 55})[0].name == "q"
+    assert wall_clock(jobs, {**seconds, "q": 35}, 1) == 85
+    assert wall_clock(jobs, {**seconds, "q": 35}, 2) == 50
+    assert wall_clock(jobs[3:], seconds, 2) == 30
+
+
+def test_work_that_recipes_share_teaches_its_own_kind_first():
+    estimates = Estimates(Seconds(pretrain=60, transfer=30, prepare=7))
+    regions, _, alike, *_ = chain("regions", "a", "alike", "b")
+    assert estimates.seconds(regions) == 7
+    assert Seconds(pretrain=60, transfer=30).prepare > 0
+    estimates.add(regions, 100)
+    estimates.add(alike, 3)
+    assert (estimates.seconds(regions), estimates.seconds(alike)) == (100, 3)
+    assert estimates.seconds(replace(alike, name="other", input="alike of another")) == 3
+    assert estimates.seconds(PARENT) == 60

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ground.config import Strict, not_identity
 from harness import profiles
-from harness.keys import directory_name, pretrain_key, transfer_key
+from harness.keys import directory_name, prepare_key, pretrain_key, transfer_key
 
 FROZEN = Path(__file__).parent / "frozen_keys.json"
 FROZEN_SETTINGS = Path(__file__).parent / "frozen_settings.json"
@@ -93,6 +93,23 @@ def test_a_recipe_that_trains_nothing_has_a_key_of_what_its_weights_are_drawn_fr
     assert key(data="c" * 64, device="cuda") == key()
     others = [key("pretrain.model.backbone=resnet18"), key("pretrain.train.threads=1"), key("random-init.version=9")]
     assert len({key(), key(seed=1), key(profile="mini"), *others}) == 6
+
+
+def test_what_a_pretraining_rests_on_changes_its_key_by_role():
+    resting = [pretrain_key(Small(), **PRETRAIN, parents={role: "a" * 64}) for role in ("proposals", "weights")]
+    assert pretrain_key(Small(), **PRETRAIN, parents={}) == pretrain_key(Small(), **PRETRAIN)
+    assert len({pretrain_key(Small(), **PRETRAIN), *resting}) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("seed", 1), ("data", "c" * 64), ("device", "cuda"), ("parents", {"weights": "c" * 64})]
+)
+def test_what_decides_shared_work_changes_its_key(name, value):
+    work = {"seed": 0, "data": "d" * 64, "device": "cpu", "parents": {}}
+    base = prepare_key(Small(), **work)
+    assert prepare_key(Small(), **{**work, name: value}) != base
+    assert prepare_key(Small(version=2), **work) != base
+    assert prepare_key(Small(workers=8), **work) == base
 
 
 def test_a_name_is_readable_and_ends_in_the_key():

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from ground.errors import ConfigError, DataError
+from harness.jobs import Parent
 from harness.plan import Request, build
 
 
@@ -27,8 +28,8 @@ def test_every_known_recipe_of_the_table_is_pretrained_once_and_transferred_each
         for recipe in ("byol", "pixcon-sr", "random-init")
         for kind, run in (("pretrain", None), ("transfer", 0), ("transfer", 1))
     ]
-    assert jobs[1].parent == jobs[0].name == f"byol.coco.s0-{jobs[0].key[:10]}"
-    assert jobs[1].parent_key == jobs[0].key
+    assert jobs[0].name == f"byol.coco.s0-{jobs[0].key[:10]}"
+    assert jobs[1].parents == {"weights": Parent("pretrain", jobs[0].name, jobs[0].key)}
     assert jobs[1].name == f"voc_detection.byol.r0-{jobs[1].key[:10]}"
     assert len({job.key for job in jobs}) == len(jobs)
 
@@ -155,3 +156,69 @@ def test_a_recipe_that_the_table_does_not_have_gets_a_row(data):
 )
 def test_only_overrides_that_decide_a_result_are_in_the_label(data, changes, label):
     assert plan(**changes).label == label
+
+
+def stages(**changes):
+    return {(job.kind, job.subject, job.run): job for job in plan(recipes=("staged",), **changes).jobs}
+
+
+def test_what_a_recipe_rests_on_comes_before_it(data):
+    regions, first, alike, last, *runs = plan(recipes=("staged",)).jobs
+    assert [job.title for job in (regions, first, alike, last)] == [
+        "prepare regions coco", "pretrain regional", "prepare alike regional", "pretrain staged",
+    ]  # fmt: skip
+    assert (regions.parents, first.parents) == ({}, {"regions": regions.as_parent()})
+    assert alike.parents == {"regions": regions.as_parent(), "weights": first.as_parent()}
+    assert last.parents == {"regions": regions.as_parent(), "alike": alike.as_parent()}
+    assert [run.parents for run in runs] == [{"weights": last.as_parent()}] * 2
+    assert alike.name == f"alike.regional-{alike.key[:10]}"
+    assert (alike.recipe, alike.task, alike.run, alike.version, alike.config["kind"]) == (None, None, None, 1, "alike")
+    assert alike.data == first.data
+
+
+def test_recipes_share_what_is_the_same(data):
+    jobs = plan(recipes=("regional", "staged")).jobs
+    assert sorted(job.title for job in jobs if job.kind != "transfer") == [
+        "prepare alike regional", "prepare regions coco", "pretrain regional", "pretrain staged",
+    ]  # fmt: skip
+    assert {job.key for job in plan(recipes=("staged",)).jobs} < {job.key for job in jobs}
+    apart = plan(recipes=("regional", "staged"), overrides=("staged.inputs.regions.number=5",)).jobs
+    assert [job.title for job in apart].count("prepare regions coco") == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        ({"overrides": ("regional.inputs.regions.number=5", "staged.inputs.regions.number=5")}, set()),
+        ({"overrides": ("staged.inputs.alike.version=2",)}, {"regions coco", "regional"}),
+        ({"overrides": ("staged.inputs.alike.threads=2",)}, {"regions coco", "regional"}),
+        ({"overrides": ("staged.train.epochs=9",)}, {"regions coco", "regional", "alike regional"}),
+        ({"overrides": ("regional.train.epochs=9",)}, {"regions coco"}),
+        ({"seed": 1}, {"regions coco"}),
+        ({"profile": "other.yaml"}, {"regions coco"}),
+    ],
+)
+def test_a_key_covers_all_that_a_job_rests_on_and_no_more(data, changes, same):
+    (data.folder / "other.yaml").write_text((data.folder / "bare.yaml").read_text())
+    before, after = stages(), stages(**changes)
+    found = {
+        subject for kind, subject, run in before if after[kind, subject, run].key == before[kind, subject, run].key
+    }
+    assert found == same
+
+
+def test_inputs_compute_where_their_recipe_does(data, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    devices = {subject: job.device_class for (_, subject, _), job in stages().items()}
+    assert (devices["regions coco"], devices["alike regional"]) == ("cpu", "cuda")
+    assert stages(overrides=("staged.train.device=cpu",))["prepare", "alike regional", None].device_class == "cpu"
+
+
+def test_a_recipe_that_rests_on_itself_is_refused(data):
+    circle = ("regional.inputs.alike={kind: alike}",)
+    with pytest.raises(ConfigError, match="recipe `regional`: rests on itself: staged → regional → regional"):
+        plan(recipes=("staged",), overrides=circle)
+
+
+def test_an_override_of_a_stage_is_in_the_label(data):
+    assert plan(recipes=("staged",), overrides=("regional.train.epochs=9",)).label == "bare.yaml + overrides"

@@ -9,8 +9,12 @@ import pytest
 
 @pytest.fixture(scope="module")
 def undisturbed():
-    """Metrics by run name, as an undisturbed run gave them (filled by the first test that needs it)."""
+    """Selection → metrics by run name, as an undisturbed run gave them (filled by the first test that needs it)."""
     return {}
+
+
+ONE = ("--only", "byol", "--workers", "2")
+STAGED = ("--only", "regional,staged", "--workers", "2")
 
 
 def metrics(place):
@@ -22,18 +26,14 @@ def metrics(place):
     return found
 
 
-def reference(place, undisturbed):
+def reference(place, undisturbed, selection=ONE):
     """The numbers of the same plan run in another store, once for all tests."""
-    if not undisturbed:
-        code, _, errors = place.harness("run", "1", "--store", "reference", *ONE)
+    if selection not in undisturbed:
+        code, _, errors = place.harness("run", "1", "--store", "reference", *selection)
         assert code == 0, errors
-        for path in (place.folder / "reference").glob("*/*/record.json"):
-            record = json.loads(path.read_text())
-            undisturbed[record["name"]] = record["metrics"]
-    return undisturbed
-
-
-ONE = ("--only", "byol", "--workers", "2")
+        records = [json.loads(path.read_text()) for path in (place.folder / "reference").glob("*/*/record.json")]
+        undisturbed[selection] = {record["name"]: record["metrics"] for record in records}
+    return undisturbed[selection]
 
 
 def execution(place, name):
@@ -123,4 +123,25 @@ def test_ctrl_c_stops_the_jobs_and_the_next_run_goes_on(place, undisturbed, numb
     assert not (directory / "record.json").exists()
     place.let_go("byol")
     assert place.harness("run", "1", *ONE)[0] == 0
+    assert metrics(place) == expected
+
+
+@pytest.mark.parametrize("stage", ["regions", "alike"])
+def test_a_stage_killed_with_its_harness_goes_on_in_its_middle(place, undisturbed, stage):
+    expected = reference(place, undisturbed, STAGED)
+    (place.control / "executions").unlink(missing_ok=True)
+    place.hold(stage)
+    first = place.start("run", "1", *STAGED)
+    pid = execution(place, stage)
+    checkpoint = place.directory("prepare", stage) / "checkpoint.json"
+    place.wait_until(lambda: checkpoint.exists() and json.loads(checkpoint.read_text())[0] == 3)
+    first.send_signal(signal.SIGKILL)
+    os.kill(pid, signal.SIGKILL)
+    first.communicate()
+    place.wait_until(lambda: not place.alive(pid))
+    place.let_go(stage)
+    code, _, errors = place.harness("run", "1", *STAGED)
+    assert code == 0, errors
+    assert [step for name, _, step in place.executions() if name == stage] == [0, 3]
+    assert place.names().count("regions") == (2 if stage == "regions" else 1)
     assert metrics(place) == expected

@@ -180,7 +180,7 @@ def test_a_running_job_is_not_forced(place, planned):
 def test_weights_that_are_gone_are_made_again_only_if_needed(drive, place, planned):
     drive()
     store = Store(place.store)
-    store.weights(planned.jobs[0]).unlink()
+    (store.directory(planned.jobs[0]) / "backbone.safetensors").unlink()
     assert drive()[1] == []
     (store.directory(planned.jobs[1]) / "record.json").unlink()
     for job in planned.jobs[:2]:
@@ -236,3 +236,63 @@ def test_a_signal_ends_the_run_and_leaves_the_rest_for_later(drive, place, numbe
     result, more = drive()
     assert len(result.done) == 9
     assert len(started) + len(more) == 9
+
+
+def stems(names):
+    return sorted(name.rpartition("-")[0] for name in names)
+
+
+def test_a_chain_is_done_in_order_and_shared_work_once(drive, staged):
+    result, started = drive(jobs=staged.jobs)
+    assert started[:4] == ["regions.scenes", "regional.scenes.s0", "alike.regional", "staged.scenes.s0"]
+    assert len(started) == len(result.done) == 8
+    assert drive(jobs=staged.jobs)[1] == []
+
+
+@pytest.mark.parametrize(
+    ("stage", "failed", "done"), [("regions", "regions.scenes", 0), ("alike", "alike.regional", 4)]
+)
+def test_a_stage_that_fails_blocks_all_below_and_is_named_by_it(drive, place, staged, stage, failed, done):
+    place.fail(stage, "code")
+    result, _ = drive(jobs=staged.jobs)
+    assert stems(result.failed) == [failed]
+    assert len(result.done) == done
+    assert len(result.blocked) == 7 - done
+    assert set(result.blocked.values()) == set(result.failed)
+    later, started = drive(jobs=staged.jobs)  # the failure is found, not made
+    assert (later.blocked, started) == (result.blocked, [])
+
+
+def nobody_has(store, job):
+    """As if the process that did ``job`` were gone, and its record with it."""
+    (store.directory(job) / "record.json").unlink()
+    for claim in (store.directory(job) / "attempts").iterdir():
+        claim.unlink()
+
+
+def test_only_what_is_gone_and_needed_is_made_again_along_a_chain(drive, place, staged, monkeypatch):
+    drive(jobs=staged.jobs)
+    store, by_title = Store(place.store), {job.title: job for job in staged.jobs}
+    for title in ("prepare regions scenes", "prepare alike regional"):
+        (store.directory(by_title[title]) / "seen.txt").unlink()
+    assert drive(jobs=staged.jobs)[1] == []
+    nobody_has(store, by_title["pretrain staged"])
+    fake_owner_dies(monkeypatch)
+    result, started = drive(jobs=staged.jobs)
+    assert started == ["regions.scenes", "alike.regional", "staged.scenes.s0"]
+    assert sum("seen.txt: is gone" in line for line in result.problems) == 2
+    assert len(result.done) == 8
+
+
+def test_force_leaves_what_a_running_job_of_any_plan_reads(drive, place, staged):
+    drive(jobs=staged.jobs)
+    store, by_title = Store(place.store), {job.title: job for job in staged.jobs}
+    nobody_has(store, by_title["pretrain staged"])
+    claim = claims.acquire(store.directory(by_title["pretrain staged"]) / "attempts")
+    policy.apply(store, [job for job in staged.jobs if job.recipe != "staged"], "force")
+    assert store.names("prepare") == sorted(job.name for job in staged.jobs if job.kind == "prepare")
+    assert store.names("pretrain") == [by_title["pretrain staged"].name]
+    claim.release()
+    policy.apply(store, staged.jobs, "force")
+    assert store.names("prepare") == []
+    assert len(drive(jobs=staged.jobs)[1]) == 8

@@ -150,3 +150,7 @@ def test_a_version_is_read_or_unknown(runs, job):
     runs.prepare(replace(job, name="other", version=2))
     assert runs.version("pretrain", "other") == 2
     assert runs.version("pretrain", "nowhere") is None
+    edit(runs.directory(job) / "job.json", schema=0)  # an older harness wrote it
+    assert runs.version("pretrain", job.name) == 1
+    damage(runs.directory(job) / "job.json", "[]")
+    assert runs.version("pretrain", job.name) is None

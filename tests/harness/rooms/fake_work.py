@@ -18,6 +18,13 @@ def control():
     return Path(os.environ["FAKE_CONTROL"])
 
 
+def read(inputs):
+    """What the parents' directories hold, told apart by role and file."""
+    files = [(role, path) for role, folder in sorted(inputs.items()) for path in sorted(folder.glob("*"))]
+    ours = [(role, path) for role, path in files if path.suffix in {".txt", ".safetensors"} and path.name != "log.txt"]
+    return "".join(f" {role}/{path.name}={path.read_text()}" for role, path in ours)
+
+
 def chain(name, start, steps, out, report):
     """After ``steps`` hashes of ``start``: a number in [0, 100); goes on from ``out/checkpoint.json``."""
     checkpoint = out / "checkpoint.json"

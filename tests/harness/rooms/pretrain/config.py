@@ -1,6 +1,7 @@
 from typing import Literal
 
-from ground.config import Strict, not_identity
+from ground.config import Strict, later, not_identity
+from pretrain.inputs import AnyInput
 
 
 class Train(Strict):
@@ -20,5 +21,6 @@ class PretrainConfig(Strict):
     version: int = 1
     data: Literal["coco", "coco+"] = "coco"
     initial: bool = False
+    inputs: dict[str, AnyInput] = later({})
     model: Model = Model()
     train: Train = Train()

@@ -1,8 +1,9 @@
 import fake_work
 
 
-def run(config, *, seed, folders, out, report):
-    number = fake_work.chain(config.recipe, f"{config.recipe} {seed}", config.train.epochs, out, report)
+def run(config, *, seed, folders, out, report, inputs):
+    start = f"{config.recipe} {seed}{fake_work.read(inputs)}"
+    number = fake_work.chain(config.recipe, start, config.train.epochs, out, report)
     (out / "backbone.safetensors").write_text(f"{number}")
     if config.initial:
         return {}

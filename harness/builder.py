@@ -1,0 +1,174 @@
+"""Makes the jobs of a plan, each with its key and after all that it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from ground.errors import ConfigError
+from ground.seeding import derive_seed
+from harness import datasets, devices, keys
+from harness.datasets import Cache, Source
+from harness.jobs import Job
+from harness.profiles import Profile
+
+if TYPE_CHECKING:
+    from pretrain.config import PretrainConfig
+    from pretrain.inputs import Input
+    from transfer.config import TaskConfig
+
+NOT_YET = "not generated yet"
+"""Stands for the fingerprint of scenes that are still to be generated; no run has a key made with it."""
+
+
+class Builder:
+    """Makes jobs, each once and what it rests on before it, and keeps what many of them share: the fingerprints."""
+
+    def __init__(self, profile: Profile, source: Source, seed: int, cache: Cache) -> None:
+        self.profile, self.source, self.seed, self.cache = profile, source, seed, cache
+        self.generated = source.complete()
+        self.jobs: dict[str, Job] = {}
+        self._pretrained: dict[str, Job] = {}
+        self._begun: list[str] = []
+        self._fingerprints: dict[object, str] = {}
+
+    def transfer(self, recipe: str, task: TaskConfig, run: int) -> Job:
+        """One fine-tuning of a recipe."""
+        from transfer import tool as tools
+
+        weights = self.pretrain(recipe)
+        root, tool, device = self.source.root, tools.choose(task), devices.choose(task.device)
+        data = self._fingerprint(task.name, lambda: datasets.task_fingerprint(task, root, self.cache))
+        seed = derive_seed("transfer", task.name, run) % 2**31  # the same for every recipe; detectron2 wants 32 bits
+        key = keys.transfer_key(
+            task,
+            seed=seed,
+            run=run,
+            profile=self.profile.name,
+            data=data,
+            weights=weights.key,
+            tool=tool,
+            device=device,
+        )
+        return self._add(
+            task,
+            kind="transfer",
+            key=key,
+            name=keys.directory_name(task.name, recipe, f"r{run}", key=key),
+            recipe=recipe,
+            task=task.name,
+            run=run,
+            seed=seed,
+            tool=tool,
+            device_class=device,
+            threads=task.threads,
+            data={"name": self.source.words, "root": str(root.absolute()), "fingerprint": data},
+            parents={"weights": weights},
+        )
+
+    def pretrain(self, recipe: str) -> Job:
+        """A recipe's pre-training and, before it, all that it rests on.
+
+        Raises:
+            ConfigError: it rests on itself.
+        """
+        if recipe not in self._pretrained:
+            circle = [*self._begun, recipe]
+            if recipe in self._begun:
+                raise ConfigError(f"recipe `{recipe}`", f"rests on itself: {' → '.join(circle)}", "Break the circle.")
+            self._begun.append(recipe)
+            self._pretrained[recipe] = self._pretrain(recipe)
+            self._begun.pop()
+        return self._pretrained[recipe]
+
+    def _pretrain(self, recipe: str) -> Job:
+        config = self.profile.recipe(recipe)
+        folders = [] if config.initial else self.source.folders(config)
+        parents = {role: self._prepare(role, config) for role in config.inputs}
+        data, device = self._images(folders) if folders else "", devices.choose(config.train.device)
+        key = keys.pretrain_key(
+            config,
+            seed=self.seed,
+            profile=self.profile.name,
+            data=data,
+            device=device,
+            parents=_keys(parents),
+        )
+        learns_from = () if config.initial else (self.source.label(config),)
+        return self._add(
+            config,
+            kind="pretrain",
+            key=key,
+            name=keys.directory_name(recipe, *learns_from, f"s{self.seed}", key=key),
+            recipe=recipe,
+            seed=self.seed,
+            device_class=device,
+            threads=config.train.threads,
+            data=self._learns_from(folders, data),
+            parents=parents,
+        )
+
+    def _prepare(self, role: str, recipe: PretrainConfig) -> Job:
+        """The work behind one of a recipe's inputs and, before it, all that this rests on.
+
+        Its seed is nobody's but its own: no two pre-trainings of one recipe need other regions.
+        """
+        config, folders = recipe.inputs[role], self.source.folders(recipe)
+        data, device = self._images(folders), devices.choose(_device(config, recipe))
+        seed = derive_seed("prepare", config.kind) % 2**31
+        parents = {needed: self._prepare(needed, recipe) for needed in config.needs}
+        parents |= {needed: self.pretrain(name) for needed, name in config.pretrained.items()}
+        key = keys.prepare_key(config, seed=seed, data=data, device=device, parents=_keys(parents))
+        of = list(config.pretrained.values()) or [self.source.label(recipe)]
+        return self._add(
+            config,
+            kind="prepare",
+            key=key,
+            name=keys.directory_name(config.kind, *of, key=key),
+            input=" ".join((config.kind, *of)),
+            seed=seed,
+            device_class=device,
+            threads=config.threads,
+            data=self._learns_from(folders, data),
+            parents=parents,
+        )
+
+    def _add(self, config: PretrainConfig | TaskConfig | Input, parents: dict[str, Job], **fields: Any) -> Job:
+        """A job with these fields, unless it is there: whoever asks for the same work shares it."""
+        job = Job(
+            **{
+                **dict.fromkeys(("recipe", "task", "input", "run", "tool")),
+                **fields,
+                "profile": self.profile.name,
+                "overrides": self.profile.overrides,
+                "config": config.model_dump(mode="json"),
+                "version": config.version,
+                "parents": {role: parent.as_parent() for role, parent in parents.items()},
+            }
+        )
+        return self.jobs.setdefault(job.name, job)
+
+    def _learns_from(self, folders: list[Path], fingerprint: str) -> dict[str, Any]:
+        return {
+            "name": self.source.words,
+            "folders": [str(each.absolute()) for each in folders],
+            "fingerprint": fingerprint,
+        }
+
+    def _images(self, folders: list[Path]) -> str:
+        return self._fingerprint(tuple(folders), lambda: datasets.image_fingerprint(folders, self.cache))
+
+    def _fingerprint(self, name: object, compute: Callable[[], str]) -> str:
+        if name not in self._fingerprints:
+            self._fingerprints[name] = compute() if self.generated else NOT_YET
+        return self._fingerprints[name]
+
+
+def _keys(parents: Mapping[str, Job]) -> dict[str, str]:
+    return {role: parent.key for role, parent in parents.items()}
+
+
+def _device(config: Input, recipe: PretrainConfig) -> Literal["auto", "cpu", "cuda"]:
+    """What an input asks for, and where it does not mind what its recipe asks for."""
+    return recipe.train.device if config.device == "auto" else config.device

@@ -1,0 +1,36 @@
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from ground.config import Strict, not_identity, validate
+
+
+class Input(Strict):
+    version: int = 1
+    threads: int = 1
+    device: Literal["auto", "cpu", "cuda"] = not_identity("auto")
+    needs: ClassVar = ()
+    pretrained: ClassVar = {}
+
+
+class Regions(Input):
+    kind: Literal["regions"]
+    number: int = 3
+    device: Literal["cpu"] = not_identity("cpu")
+
+
+class Alike(Input):
+    kind: Literal["alike"]
+    needs: ClassVar = ("regions",)
+    pretrained: ClassVar = {"weights": "regional"}
+
+
+AnyInput = Annotated[Regions | Alike, Field(discriminator="kind")]
+
+
+class One(Strict):
+    input: AnyInput
+
+
+def resolve(settings, where):
+    return validate(One, {"input": settings}, where).input
