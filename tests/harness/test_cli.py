@@ -36,7 +36,7 @@ def test_a_typo_is_one_line_with_the_nearest_word(arguments, line, capsys):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["plan", "9"], "tables `table9`: unknown."),
+        (["plan", "9", *TOY], "tables `table9`: unknown."),
         (["plan", "--profile", "papr"], "profiles `papr`: unknown. Did you mean `paper`?"),
         (["plan", "--profile", "no/such.yaml"], "no/such.yaml: no such file."),
         (["plan", "--profile", "bare.yaml"], "--data: profile `bare.yaml` does not run on generated scenes."),
