@@ -220,13 +220,13 @@ def _check_outputs(directory: Path, parent: Parent) -> None:
     fault = _FAULTS[parent.kind]
     record, problem = store.read_record(directory, parent.key)
     if record is None or record["status"] != "done":
-        raise fault(directory, problem or f"is not a finished {parent.kind} job", "Run again.")
-    remedy = "Run again with --rerun force for its recipe."
+        raise fault(directory, problem or f"is not a finished {parent.kind} job", "Run again with --rerun retry.")
+    remedy = "Run again with --rerun retry: it is made once more."
     for name, expected in record["outputs"].items():
         if not (directory / name).exists():
             raise fault(directory / name, "is gone", remedy)
         if _sha256(directory / name) != expected:
-            raise fault(directory / name, "is not the file that its record names", remedy)
+            raise fault(directory / name, "is not the file that its record names", f"Delete it. {remedy}")
 
 
 _FAULTS: dict[Kind, type[UserError]] = {"prepare": DataError, "pretrain": WeightsError}

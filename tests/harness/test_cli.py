@@ -85,7 +85,11 @@ def test_an_error_of_any_room_is_one_line(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["status"], ["plan"], ["recipes"], ["show", "task", "voc_detection"]]
+    "arguments",
+    [
+        *(["--help"], ["status"], ["plan"], ["recipes"], ["show", "task", "voc_detection"]),
+        ["plan", "--only", "byol", "--set", "byol.inputs.proposals={kind: selective_search}"],
+    ],
 )
 def test_commands_that_run_nothing_import_nothing_heavy(arguments, tmp_path):
     """On the real rooms: whatever they do when they are asked what there is."""
@@ -97,6 +101,7 @@ def test_commands_that_run_nothing_import_nothing_heavy(arguments, tmp_path):
     answer = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)
     loaded = set(answer.stdout.partition("LOADED")[2].split())
     heavy = {"torch", "torchvision", "pandas", "numpy", "scipy", "submitit", "rich", "detectron2"}
+    assert answer.stdout.partition("LOADED")[0].strip()
     assert "harness.cli" in loaded
     assert not loaded & heavy
 

@@ -284,6 +284,22 @@ def test_only_what_is_gone_and_needed_is_made_again_along_a_chain(drive, place, 
     assert len(result.done) == 8
 
 
+def test_a_damaged_file_is_made_again_once_it_is_deleted(drive, place, staged, monkeypatch):
+    drive(jobs=staged.jobs[:1])
+    store, regions = Store(place.store), staged.jobs[0]
+    good = (store.directory(regions) / "regions.txt").read_text()
+    (store.directory(regions) / "regions.txt").write_text("damaged")
+    result, _ = drive(jobs=staged.jobs)
+    (failure,) = [look for name, look in result.failed.items() if name.startswith("regional")]
+    assert "Delete it. Run again with --rerun retry" in failure.reason
+    (store.directory(regions) / "regions.txt").unlink()
+    fake_owner_dies(monkeypatch)
+    policy.apply(store, staged.jobs, "retry")
+    result, started = drive(jobs=staged.jobs)
+    assert (started[0], len(result.done)) == ("regions.scenes", 8)
+    assert (store.directory(regions) / "regions.txt").read_text() == good
+
+
 def test_force_leaves_what_a_running_job_of_any_plan_reads(drive, place, staged):
     drive(jobs=staged.jobs)
     store, by_title = Store(place.store), {job.title: job for job in staged.jobs}
