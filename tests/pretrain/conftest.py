@@ -1,5 +1,9 @@
 """A recipe small enough for a test, and images to train it on."""
 
+import importlib.util
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -42,3 +46,13 @@ def photos(tmp_path):
         coarse = rng.integers(0, 256, (4, 5, 3), dtype=np.uint8)
         Image.fromarray(coarse).resize((60 + number, 80 - number)).save(folder / f"{number:02d}.jpg")
     return folder
+
+
+@pytest.fixture(scope="session")
+def official():
+    """The module ``official.py``: what the official classes were run on. pytest puts no folder of tests on the path."""
+    spec = importlib.util.spec_from_file_location("official_runs", Path(__file__).parent / "official.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module

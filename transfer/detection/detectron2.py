@@ -10,7 +10,6 @@ bases.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from torch import Tensor, nn
 from ground import backbones
 from transfer.config import TaskConfig
 from transfer.detection.detector import Detector, Targets
+from transfer.detection.names import renamed
 from transfer.weights import load_backbone
 
 
@@ -55,20 +55,6 @@ def build(config: TaskConfig, weights: Path, classes: int) -> Detector:
         raise RuntimeError(f"detectron2 has no place for {sorted(lost)}")
     model.load_state_dict(converted, strict=False)
     return Detectron2Detector(model, config.channels_last)
-
-
-def renamed(name: str) -> str:
-    """A tensor's name in detectron2's C4 detector for its name in torchvision's ResNet.
-
-    ``layer4`` is the region head's; PixCon's ``convert-pretrain-to-detectron2.py`` says the rest.
-    """
-    name = re.sub(r"\bbn(\d)\b", r"conv\1.norm", name)
-    name = name.replace("downsample.0", "shortcut").replace("downsample.1", "shortcut.norm")
-    stage = re.match(r"layer(\d)\.", name)
-    if stage is None:
-        return f"backbone.stem.{name}"
-    owner = "roi_heads." if stage[1] == "4" else "backbone."
-    return f"{owner}res{int(stage[1]) + 1}.{name[stage.end() :]}"
 
 
 def detectron2_config(config: TaskConfig, classes: int) -> CfgNode:

@@ -1,26 +1,29 @@
-"""Our losses, gradients, queues and masks against numbers of the official PixCon code.
+"""PixCon-Sim and -SR against numbers of the official PixCon code: losses, gradients, queues, weights, momentum.
 
 ``fixtures/pixcon_losses.json``: the released class run on features, head parameters and queues drawn as ``_draw``
-does here. ``fixtures/pixcon_masks.json``: the released loader's clipped coordinates and masks.
+does here. ``fixtures/parity_pixcon.json``: three steps of it. ``fixtures/parity_weights.json``: its semantic weights
+on features as ``_kind`` makes them.
 """
 
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
 from pretrain.branches.base import Geometry
 from pretrain.branches.image import ImageContrastBranch
-from pretrain.branches.pixel import PixelContrastBranch
-from pretrain.config import Head, ImageContrast, PixelContrast, Reweight
-from pretrain.views.geometry import Crop, in_box_mask, intersection, signed_box
+from pretrain.branches.matching import by_similarity
+from pretrain.branches.pixel import PixelContrastBranch, cells
+from pretrain.branches.reweighting import semantic_weights
+from pretrain.config import Head, ImageContrast, Momentum, PixelContrast, Reweight
+from pretrain.training.schedule import teacher_momentum
 
 FIXTURES = Path(__file__).parent / "fixtures"
 LOSSES = json.loads((FIXTURES / "pixcon_losses.json").read_text())["cases"]
-MASKS = json.loads((FIXTURES / "pixcon_masks.json").read_text())["cases"]
+WEIGHTS = json.loads((FIXTURES / "parity_weights.json").read_text())["cases"]
+HOOK = json.loads((FIXTURES / "parity_momentum.json").read_text())["momentum"]
 CHANNELS, HIDDEN, OUT, QUEUE, BATCH, GRID = 12, 10, 8, 66, 6, 7
 
 
@@ -90,11 +93,49 @@ def test_losses_gradients_and_queues_equal_the_official_ones(recipe, reweight):
         assert int(branch.fresh.queue.pointer) == expected["pointer_after"]
 
 
-@pytest.mark.parametrize("number", range(len(MASKS)))
-def test_masks_and_coordinates_equal_the_official_ones(number):
-    case = MASKS[number]
-    first, second = (Crop(*crop, flip=flip) for crop, flip in zip(case["crops"], case["flips"], strict=True))
-    for crop, other, view in ((first, second, case["views"][0]), (second, first, case["views"][1])):
-        mask = in_box_mask(intersection(crop, other), GRID)
-        assert "".join(str(int(cell)) for cell in mask.flatten()) == view["mask"]
-        assert np.array_equal(signed_box(crop), np.array(view["signed"], dtype=np.float32))
+@pytest.mark.parametrize("recipe", ["pixcon-sim", "pixcon-sr"])
+def test_three_steps_equal_those_of_the_official_class(recipe, official, monkeypatch):
+    official.compare(recipe, official.cases("parity_pixcon")[recipe], monkeypatch)
+
+
+def _kind(kind):
+    """Features of the query and the key view, (2, 12, 7, 7) each, and the in-box cells, (2, 7, 7)."""
+    query, key = _draw(7, [(2, CHANNELS, GRID, GRID)] * 2)
+    key = 0.5 * key + 0.5 * query
+    if kind == "constant image":
+        query = query[:, :, :1, :1].expand(-1, -1, GRID, GRID).contiguous()
+        key = query.clone()
+    if kind == "ties outside":
+        query[:, :, :, 4:] = query[:, :, :1, 6:7].clone()
+    if kind in ("minimum inside", "minimum outside, tied"):
+        query[:, 0] += 3
+        key[:, 0] += 3
+        odd = (slice(1), slice(1)) if kind == "minimum inside" else (slice(None), slice(4, None))
+        query[:, :, odd[0], odd[1]] = 0
+        query[:, 0, odd[0], odd[1]] = -3
+    inside = torch.zeros(2, GRID, GRID, dtype=torch.bool)
+    if kind != "none inside":
+        inside[:, :, : GRID if kind == "all inside" else 4] = True
+    return query, key, inside
+
+
+@pytest.mark.parametrize("case", WEIGHTS, ids=[f"{case['kind']}, {case['precision']}" for case in WEIGHTS])
+def test_semantic_weights_equal_the_official_ones_and_are_zero_where_those_are_no_number(case):
+    """The release divides by nothing where all cells outside tie with the minimum: its loss is then no number.
+
+    Under fp16 the released similarities are rounded to eleven bits, ours stay in single precision.
+    """
+    query, key, inside = _kind(case["kind"])
+    found = by_similarity(cells(query), cells(key))
+    weights = semantic_weights(found.similarity, inside.flatten(1), 2.0)
+    assert found.index.tolist() == case["matches"]
+    expected = torch.tensor([[0.0 if w is None else w for w in row] for row in case["weights"]])
+    undefined = torch.tensor([[w is None for w in row] for row in case["weights"]])
+    assert undefined.any() == (case["kind"] in ("constant image", "minimum outside, tied"))
+    assert torch.allclose(weights, expected, atol=1e-5 if case["precision"] == "fp32" else 3e-3, rtol=0)
+    assert torch.equal(undefined, (weights == 0) & ~inside.flatten(1) if undefined.any() else undefined)
+
+
+def test_teacher_momentum_is_that_of_the_official_hook():
+    for step, momentum in HOOK.items():
+        assert teacher_momentum(Momentum(), int(step), 184_800) == pytest.approx(momentum, rel=1e-15)
