@@ -71,7 +71,7 @@ def draw_batch():
 
 
 def test_every_backbone_tensor_has_a_place(pair, resnet50):
-    from transfer.detection.detectron2 import renamed
+    from transfer.detection.names import renamed
 
     held = {name for name in pair[1].model.state_dict() if name.startswith(("backbone.", "roi_heads.res5."))}
     given = {renamed(name) for name in build_net("resnet50").state_dict()}
