@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from pathlib import Path
@@ -10,9 +9,11 @@ from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
 
 from ground.errors import ConfigError
+from ground.faults import Contradiction as Contradiction
+from ground.faults import explain
+from ground.faults import suggest as suggest
 
 Settings = dict[str, Any]
 Model = TypeVar("Model", bound="Strict")
@@ -132,55 +133,6 @@ def validate(model: type[Model], settings: Settings, where: object) -> Model:
         return model.model_validate(settings)
     except ValidationError as error:
         details = error.errors(include_url=False)
-        problem, remedy = _explain(model, settings, details[0])
+        problem, remedy = explain(model, settings, details[0])
         more = f" ({len(details) - 1} more)" if len(details) > 1 else ""
         raise ConfigError(where, problem + more, remedy) from None
-
-
-def _explain(model: type[BaseModel], settings: Settings, detail: ErrorDetails) -> tuple[str, str]:
-    path = ".".join(_written(settings, detail["loc"])) or "settings"
-    if detail["type"] == "extra_forbidden":
-        allowed = _fields_at(model, detail["loc"][:-1])
-        return f"unknown field `{path}`", suggest(str(detail["loc"][-1]), allowed)
-    if detail["type"] == "missing":
-        return f"field `{path}` is missing", "Add it."
-    message = detail["msg"].removeprefix("Value error, ")
-    value = "" if isinstance(detail["input"], dict) else f" = {detail['input']!r}"
-    return f"field `{path}`{value}: {message}", "Correct the value."
-
-
-def _written(settings: Any, location: tuple[str | int, ...]) -> list[str]:
-    """``location`` as the user wrote it: pydantic also names the member of a union, which no file holds."""
-    path = []
-    for index, part in enumerate(location):
-        in_list = isinstance(settings, list) and isinstance(part, int) and part < len(settings)
-        held = in_list or (isinstance(settings, dict) and part in settings)
-        if held or index == len(location) - 1:
-            path.append(str(part))
-            settings = settings[part] if held else None
-    return path
-
-
-def _fields_at(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
-    """Names of the fields of the model nested at ``location``; unions give the fields of all members."""
-    candidates = [model]
-    for part in location:
-        nested = [
-            m for c in candidates if part in c.model_fields for m in _models_in(c.model_fields[str(part)].annotation)
-        ]
-        candidates = nested or candidates
-    return sorted({name for candidate in candidates for name in candidate.model_fields})
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [m for argument in getattr(annotation, "__args__", ()) for m in _models_in(argument)]
-
-
-def suggest(wrong: str, allowed: list[str]) -> str:
-    """A remedy for a misspelt name: the nearest allowed one, or all of them."""
-    near = difflib.get_close_matches(wrong, allowed, n=1)
-    if near:
-        return f"Did you mean `{near[0]}`?"
-    return f"Choose from: {', '.join(allowed)}."

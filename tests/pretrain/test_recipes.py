@@ -30,6 +30,10 @@ def test_densecl_is_one_sided_shuffled_and_without_predictors():
     assert all(b.predictor is None and not b.projector.norm for b in model.branches.values())
 
 
+NEAREST = {"model": {"branches": {"pixel": {"matcher": {"kind": "nearest"}}}}}
+PIXELS = {"model": {"branches": {"pixel": {"kind": "pixels"}}}}
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
@@ -40,8 +44,8 @@ def test_densecl_is_one_sided_shuffled_and_without_predictors():
         ({"train": {"accumulate": 3}}, r"train\.batch 512 is not divisible by train\.accumulate 3"),
         ({"model": {"norm": {"kind": "shuffle", "group": 1}}}, r"model\.norm\.group 1 must be at least 2"),
         ({"model": {"branches": {"pixel": {"matcher": {"kind": "coordinate"}}}}}, "reweight needs `matcher.kind"),
-        ({"model": {"branches": {"pixel": {"matcher": {"kind": "nearest"}}}}}, "'similarity', 'coordinate'"),
-        ({"model": {"branches": {"pixel": {"kind": "pixels"}}}}, "'pixel_contrast'"),
+        (NEAREST, r"matcher\.kind` = 'nearest': allowed are similarity, coordinate\."),
+        (PIXELS, r"pixel\.kind` = 'pixels': allowed are image_contrast.*Did you mean `pixel_contrast`"),
         ({"model": {"branches": {"image": None, "pixel": None}}}, "branches must name a loss"),
         ({"views": {"scale": [1.0, 0.1]}}, r"scale must be \(low, high\)"),
         ({"views": {"first": {"blur_kernel": 4}}}, "blur_kernel must be odd"),
@@ -127,7 +131,7 @@ def test_a_star_is_laid_over_every_input_of_the_recipe_alone(tmp_path, monkeypat
         ({"alike": INPUTS["alike"]}, r"inputs\.alike \(correspondences\) needs inputs\.proposals"),
         ({"proposals": INPUTS["alike"]}, r"inputs proposals wait for each other in a circle"),
         ({"alike": {"threads": 1}}, r"has no input `inputs\.alike`\. It has none"),
-        ({"proposals": {"kind": "selective"}}, "'selective_search', 'correspondences'"),
+        ({"proposals": {"kind": "selective"}}, "allowed are selective_search, correspondences"),
         ({"proposals": {**INPUTS["proposals"], "device": "cuda"}}, r"inputs\.proposals\.device"),
         ({"*": {"thread": 1}}, r'unknown field `inputs\."\*"\.thread`\. .*`threads`'),
         (5, r"`inputs` is no mapping"),
