@@ -118,6 +118,8 @@ class ImageRegression(Branch):
     """BYOL: ``2 − 2 cos`` between prediction and target projection."""
 
     kind: Literal["image_regression"]
+    pool: Literal["before", "after"] = later("before")
+    """Average the map before the projector, or what projector and predictor make of its cells (PixPro)."""
 
 
 class Similarity(Strict):
@@ -158,6 +160,21 @@ class PixelContrast(Contrast):
         return self
 
 
+class PixelPropagation(Branch):
+    """Regression of each cell, smoothed over similar cells, onto the other view's cells near it (PixPro)."""
+
+    kind: Literal["pixel_propagation"]
+    predictor: None = None
+    """Propagation is in its place: say ``null``, so that no profile lays one over it."""
+    power: float = Field(2.0, ge=1)
+    clamp: float = 0.0
+    """Similarities below it count as much as it."""
+    transform_layers: Literal[0, 1] = 1
+    """Linear layers on what is propagated."""
+    threshold: PositiveFloat = 0.7
+    """Cells nearer than so many bin diagonals are positives."""
+
+
 class Discovery(Strict):
     """Where the masks come from: k-means on a backbone's features of the spanning view (Odin)."""
 
@@ -177,7 +194,9 @@ class ObjectMasks(Branch):
     discovery: Discovery = Discovery()
 
 
-AnyBranch = Annotated[ImageContrast | ImageRegression | PixelContrast | ObjectMasks, Field(discriminator="kind")]
+AnyBranch = Annotated[
+    ImageContrast | ImageRegression | PixelContrast | PixelPropagation | ObjectMasks, Field(discriminator="kind")
+]
 
 
 class Norm(Strict):

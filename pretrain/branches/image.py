@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch.nn.functional as F
 from torch import Tensor
 
 from pretrain.branches.base import Geometry, PairBranch
 from pretrain.branches.infonce import queue_infonce
 from pretrain.branches.keys import FreshKeys
+from pretrain.branches.pixel import cells
 from pretrain.config import ImageContrast, ImageRegression
 
 
@@ -37,12 +40,24 @@ class ImageContrastBranch(PairBranch):
 
 
 class ImageRegressionBranch(PairBranch):
-    """BYOL: ``2 − 2 cos(prediction, target projection)`` (methods.md 2, B.7)."""
+    """BYOL: ``2 − 2 cos(prediction, target projection)`` (methods.md 2, B.7).
+
+    With ``pool: after``, PixPro's instance loss (zdaxie/PixPro contrast/models/PixPro.py; methods.md 10), whose
+    ``−2 cos`` differs by a constant.
+    """
 
     def __init__(self, channels: int, config: ImageRegression) -> None:
         super().__init__(channels, config)
+        self.pool = config.pool
 
     def direction(self, query: Tensor, key: Tensor, geometry: Geometry, views: tuple[int, int]) -> Tensor:
         """Mean squared distance of unit vectors; see ``PairBranch.direction``."""
-        prediction, target = self.online(pool(query)).float(), self.momentum(pool(key)).float()
+        prediction, target = self._vectors(self.online, query), self._vectors(self.momentum, key)
         return (2 - 2 * F.cosine_similarity(prediction, target, dim=1)).mean()
+
+    def _vectors(self, network: Callable[[Tensor], Tensor], features: Tensor) -> Tensor:
+        """One output of ``network`` an image: (B, C, H, W) → (B, out)."""
+        if self.pool == "before":
+            return network(pool(features)).float()
+        vectors = cells(features)
+        return network(vectors.flatten(0, 1)).float().view(*vectors.shape[:2], -1).mean(1)

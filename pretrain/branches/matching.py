@@ -49,12 +49,22 @@ def by_coordinate(query_box: Tensor, key_box: Tensor, grid: int, threshold: floa
 
     Distances are in pixels over the longer of the two views' bin diagonals (methods.md 6 A, B.3).
     """
+    nearest, index = cell_distances(query_box, key_box, grid).min(2)
+    return Match(index, -nearest, nearest < threshold)
+
+
+def cell_distances(query_box: Tensor, key_box: Tensor, grid: int) -> Tensor:
+    """Distances of cell centres, query × key (B, grid², grid²), over the longer of the two views' bin diagonals.
+
+    Args:
+        query_box: signed boxes (B, 4) of the query view, in any unit.
+        key_box: those of the key view, in the same unit.
+        grid: cells along a side.
+    """
     query_centres, query_bin = _centres(query_box, grid)
     key_centres, key_bin = _centres(key_box, grid)
     diagonal = torch.maximum(query_bin, key_bin).view(-1, 1, 1)
-    distance = torch.cdist(query_centres, key_centres, compute_mode="donot_use_mm_for_euclid_dist") / diagonal
-    nearest, index = distance.min(2)
-    return Match(index, -nearest, nearest < threshold)
+    return torch.cdist(query_centres, key_centres, compute_mode="donot_use_mm_for_euclid_dist") / diagonal
 
 
 def _centres(box: Tensor, grid: int) -> tuple[Tensor, Tensor]:

@@ -9,6 +9,7 @@ from pretrain.branches.base import Branch
 from pretrain.branches.image import ImageContrastBranch, ImageRegressionBranch
 from pretrain.branches.object_masks import ObjectMasksBranch
 from pretrain.branches.pixel import PixelContrastBranch
+from pretrain.branches.propagation import PixelPropagationBranch
 from pretrain.config import AnyBranch
 
 _BRANCHES: dict[str, Callable[[int, Any], Branch]] = {
@@ -16,6 +17,7 @@ _BRANCHES: dict[str, Callable[[int, Any], Branch]] = {
     "image_regression": ImageRegressionBranch,
     "object_masks": ObjectMasksBranch,
     "pixel_contrast": PixelContrastBranch,
+    "pixel_propagation": PixelPropagationBranch,
 }
 
 

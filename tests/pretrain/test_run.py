@@ -14,7 +14,7 @@ from pretrain.model.student_teacher import StudentTeacher
 from pretrain.run import BACKBONE, run
 from pretrain.training import loop
 
-TRAINED = ["byol", "mocov2plus", "densecl", "pixcon-sim", "pixcon-coord", "pixcon-sr"]
+TRAINED = ["byol", "mocov2plus", "densecl", "pixcon-sim", "pixcon-coord", "pixcon-sr", "pixpro", "pixpro-image"]
 
 
 def digest(folder):
