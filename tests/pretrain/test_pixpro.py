@@ -96,6 +96,8 @@ def test_positives_equal_the_official_ones():
     counts = [len(row) for row in FIXTURE["positive"]]
     assert counts[:3] == [0, 1, 133], "views that do not meet, that share one cell, that are the same"
     assert torch.equal(cell_distances(second, first, GRID) < 0.7, positive.transpose(1, 2))
+    column = [box[6:7] for box in geometry.boxes]
+    assert (counts[6], int((cell_distances(*column, GRID) < 0.7).sum())) == (21, 7), "a wide image; the same in pixels"
 
 
 @pytest.mark.parametrize("name", ["pixpro", "pixpro-image"])
