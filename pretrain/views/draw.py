@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pretrain.config import Jitter, Photometric
+from pretrain.view_config import Jitter, Photometric
 
 FIELDS = ("jitter", "brightness", "contrast", "saturation", "hue", "gray", "sigma", "solarize", *("order",) * 4)
 """Columns of a drawn row: switches are 0 or 1, ``sigma`` 0 means no blur, ``order`` lists the jitter's four

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pretrain.config import Views
+from pretrain.view_config import Views
 
 TRIES = 10
 

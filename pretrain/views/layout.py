@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pretrain.config import Photometric, Views
+from pretrain.view_config import Photometric, Views
 from pretrain.views.geometry import Crop, draw_pair
 
 

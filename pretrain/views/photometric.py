@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from pretrain.config import Photometric
+from pretrain.view_config import Photometric
 from pretrain.views.draw import FIELDS
 
 MEAN = (0.485, 0.456, 0.406)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pretrain.config import Spanning, Views
+from pretrain.view_config import Spanning, Views
 from pretrain.views.layout import Layout, TwoCrops
 from pretrain.views.spanning import TwoCropsAndSpan
 

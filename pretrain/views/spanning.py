@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pretrain.config import Jitter, Photometric, Spanning, Views
+from pretrain.view_config import Jitter, Photometric, Spanning, Views
 from pretrain.views.geometry import Crop, draw_pair
 from pretrain.views.layout import Cut, Layout, Shown
 

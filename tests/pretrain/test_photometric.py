@@ -6,7 +6,7 @@ import torch
 import torchvision.transforms.functional as reference
 
 from ground.seeding import generator
-from pretrain.config import Jitter, Photometric
+from pretrain.view_config import Jitter, Photometric
 from pretrain.views import photometric
 from pretrain.views.draw import FIELDS, draw_photometric
 

@@ -1,0 +1,72 @@
+"""What a recipe may say about its views. The defaults are PixCon's released configuration."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from ground.config import Strict, later
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class Jitter(Strict):
+    """Colour jitter. ``bylike`` is torchvision's (random order, multiplicative), ``official`` is what the
+    released PixCon code runs (fixed order, additive saturation; methods.md 1.2)."""
+
+    kind: Literal["bylike", "official"] = "bylike"
+    probability: Probability = 0.8
+    brightness: float = 0.4
+    contrast: float = 0.4
+    saturation: float = 0.2
+    hue: float = 0.1
+
+
+class Photometric(Strict):
+    """Colour and blur of one view, applied in this order: jitter, grey, blur, solarise."""
+
+    jitter: Jitter = Jitter()
+    gray: Probability = 0.2
+    blur: Probability
+    blur_kernel: PositiveInt = 23
+    blur_sigma: tuple[PositiveFloat, PositiveFloat] = (0.1, 2.0)
+    solarize: Probability
+
+    @model_validator(mode="after")
+    def _odd_kernel(self) -> Self:
+        if self.blur_kernel % 2 == 0:
+            raise ValueError("blur_kernel must be odd")
+        return self
+
+
+class Spanning(Strict):
+    """A third view (number 2): the smallest rectangle that covers both crops, shown as it is (Odin)."""
+
+    kind: Literal["spanning"]
+    size: PositiveInt = 448
+
+
+class Views(Strict):
+    """Two crops of one image and what happens to each, and views beside them."""
+
+    size: PositiveInt = 224
+    scale: tuple[Probability, Probability] = (0.08, 1.0)
+    ratio: tuple[PositiveFloat, PositiveFloat] = (3 / 4, 4 / 3)
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    min_overlap: Probability = 0.01
+    """Share of crop 2's area that must lie in crop 1; 0 leaves the crops independent."""
+    fallback: Literal["central", "unconditioned"] = "central"
+    """After ten rejected second crops: both views central (PixCon), or crop 2 as it comes (SlotCon)."""
+    flip: Probability = 0.5
+    first: Photometric
+    second: Photometric
+    extra: Spanning | None = later(None)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        for name in ("scale", "ratio"):
+            low, high = getattr(self, name)
+            if low > high:
+                raise ValueError(f"{name} must be (low, high)")
+        return self
