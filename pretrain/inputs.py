@@ -4,11 +4,13 @@ that ask for the same. One settings class a kind; what does the work is ``pretra
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from ground.config import Settings, Strict, not_identity, validate
+
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Input(Strict):
@@ -39,6 +41,22 @@ class SelectiveSearch(Input):
     kind: Literal["selective_search"]
     threads: PositiveInt = not_identity(4)
     device: Literal["cpu"] = not_identity("cpu")
+    method: Literal["fast", "quality"] = "fast"
+    longest: PositiveInt | None = None
+    """Search on an image shrunk to this longer side, in pixels; the image as it is if null. Boxes are of the latter."""
+    workers: int = not_identity(8, ge=0)
+
+
+class BoxFilter(Strict):
+    """Which regions count as objects: see ``pretrain.prepare.selection.filtered``."""
+
+    min_side: PositiveInt = 96
+    """Pixels of the image."""
+    max_aspect: float = Field(3.0, ge=1)
+    """Longer side over shorter side."""
+    max_iou: Share = 0.5
+    """With regions kept before."""
+    most: PositiveInt = 100
 
 
 class Correspondences(Input):
@@ -47,6 +65,26 @@ class Correspondences(Input):
     kind: Literal["correspondences"]
     recipe: str = "orl-stage1"
     """Whose backbone says what looks alike."""
+    branch: str = "image"
+    """Whose projector in that recipe gives the space in which images are neighbours."""
+    neighbours: PositiveInt = 10
+    resize: PositiveInt = 256
+    """Shorter side of an image when neighbours are looked for; of it the central square of ``size`` is seen."""
+    size: PositiveInt = 224
+    boxes: BoxFilter = BoxFilter()
+    patch: PositiveInt = 224
+    """Side to which a region is resized to be compared."""
+    pair_share: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Pairs kept with each neighbour over regions of the image; at least one pair."""
+    batch: PositiveInt = 128
+    """Images or patches in one pass: matrix products of another shape round otherwise."""
+    workers: int = not_identity(8, ge=0)
+
+    @model_validator(mode="after")
+    def _crop_fits(self) -> Self:
+        if self.size > self.resize:
+            raise ValueError(f"size {self.size} is larger than resize {self.resize}")
+        return self
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -9,11 +9,12 @@ import torch
 from ground.errors import ConfigError, DataError
 from ground.progress import Report, silent
 from ground.seeding import derive_seed
+from pretrain import device as devices
 from pretrain import distributed
 from pretrain.config import PixelContrast, PretrainConfig
 from pretrain.data import check, images
 from pretrain.model.student_teacher import StudentTeacher
-from pretrain.training.export import export_backbone
+from pretrain.training.export import NETWORK, export_backbone, export_network
 from pretrain.training.loop import Trainer, exported, train
 from pretrain.views.registry import build_layout
 
@@ -29,7 +30,9 @@ def run(
     report: Report = silent,
     inputs: dict[str, Path] | None = None,
 ) -> dict[str, float]:
-    """Pre-train and write ``out/backbone.safetensors``; called again on the same ``out`` it goes on where it stopped.
+    """Pre-train and write ``out/backbone.safetensors`` and, where a branch has one projector, ``network.safetensors``.
+
+    Called again on the same ``out`` it goes on where it stopped.
 
     Args:
         config: the resolved recipe.
@@ -64,9 +67,13 @@ def run(
                 f"{len(listed)} images are fewer than one batch of {config.train.batch}",
                 "Add images or lower train.batch.",
             )
+        if layout.images not in (None, len(listed)):
+            problem = f"{len(listed)} images, and regions were found in {layout.images}"
+            raise DataError(folders[0], problem, "Run again: they are looked for anew.")
         metrics = train(trainer, listed, out, report)
     if distributed.rank() == 0:
         export_backbone(out / BACKBONE, exported(trainer))
+        export_network(out / NETWORK, trainer.model, config.model)
     del trainer
     distributed.stop()
     return metrics
@@ -78,10 +85,7 @@ def choose_device(config: PretrainConfig) -> torch.device:
     Raises:
         ConfigError: CUDA was asked for and is absent, or fp16 was asked for on a CPU.
     """
-    wanted = config.train.device
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("train.device", "`cuda` is not available", "Use train.device=auto or mend the driver.")
-    device = torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
+    device = devices.choose(config.train.device, "train.device")
     if device.type == "cpu" and config.train.precision == "fp16" and not config.initial:
         raise ConfigError("train.precision", "fp16 needs a GPU", "Set train.precision to fp32 or bf16.")
     return device

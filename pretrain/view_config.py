@@ -8,6 +8,9 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from ground.config import Strict, later
 
+OBJECTS = "objects"
+"""Role of the input that says where the patches of ``ObjectPairViews`` are."""
+
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -47,6 +50,26 @@ class Spanning(Strict):
     size: PositiveInt = 448
 
 
+class ObjectPairViews(Strict):
+    """Patches of objects (ORL). Views 2 and 3: a region of the image and the same one moved; views 4 and 5: a region
+    and one of a similar image that looks like it. Odd views have the second crop's colours, even ones the first's."""
+
+    kind: Literal["object_pairs"]
+    size: PositiveInt = 96
+    area: tuple[PositiveFloat, PositiveFloat] = (0.5, 2.0)
+    """Of the moved region, over the region's."""
+    aspect: tuple[PositiveFloat, PositiveFloat] = (0.5, 2.0)
+    """Of the moved region, width over height, log-uniform."""
+    shift: float = Field(0.5, ge=0)
+    """Of its centre, at most, over the region's sides."""
+    min_iou: Probability = 0.5
+    """The moved region overlaps the region by more than this."""
+    tries: PositiveInt = 200
+
+
+Extra = Annotated[Spanning | ObjectPairViews, Field(discriminator="kind")]
+
+
 class Views(Strict):
     """Two crops of one image and what happens to each, and views beside them."""
 
@@ -61,7 +84,7 @@ class Views(Strict):
     flip: Probability = 0.5
     first: Photometric
     second: Photometric
-    extra: Spanning | None = later(None)
+    extra: Extra | None = later(None)
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

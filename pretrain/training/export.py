@@ -1,17 +1,41 @@
-"""What a finished pre-training hands over."""
+"""What a finished pre-training hands over: a backbone to fine-tune, a network to compare images with."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from safetensors.torch import save as safetensors
-from torch import nn
+from torch import Tensor, nn
 
 from ground.files import atomic_path
+from pretrain.branches.base import ProjectedBranch
+from pretrain.config import Model
+from pretrain.model.student_teacher import StudentTeacher
+
+NETWORK = "network.safetensors"
 
 
 def export_backbone(path: Path, resnet: nn.Module) -> None:
     """The backbone with torchvision's tensor names, BN statistics included, no classifier, as safetensors."""
-    tensors = {name: value.cpu().contiguous() for name, value in resnet.state_dict().items()}
+    _write(path, resnet.state_dict(), None)
+
+
+def export_network(path: Path, model: StudentTeacher, config: Model) -> None:
+    """The student's backbone and its branches' projectors, with what it takes to build them, as safetensors.
+
+    Nothing is written for a recipe none of whose branches has a single projector.
+    """
+    heads = {name: branch.projector for name, branch in model.branches.items() if isinstance(branch, ProjectedBranch)}
+    if not heads:
+        return
+    tensors = {f"backbone.{name}": value for name, value in model.student.resnet.state_dict().items()}
+    for branch, head in heads.items():
+        tensors |= {f"projectors.{branch}.{name}": value for name, value in head.state_dict().items()}
+    settings = {name: config.branches[name].projector.model_dump(mode="json") for name in heads}
+    _write(path, tensors, {"backbone": config.backbone, "projectors": json.dumps(settings, sort_keys=True)})
+
+
+def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None) -> None:
     with atomic_path(path) as temporary:
-        temporary.write_bytes(safetensors(tensors))
+        temporary.write_bytes(safetensors({k: v.cpu().contiguous() for k, v in tensors.items()}, metadata))

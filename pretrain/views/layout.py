@@ -37,6 +37,8 @@ class Layout(ABC):
     """
 
     shown: tuple[Shown, ...]
+    images: int | None = None
+    """How many images it knows cuts of, if it does not draw them all."""
 
     def __init__(self, views: Views, inputs: dict[str, Path]) -> None:
         self.views, self.interpolation = views, views.interpolation

@@ -38,6 +38,11 @@ def apply(crops: Tensor, flips: Tensor, drawn: Tensor, photometric: Photometric)
     sigma = drawn[:, _COLUMN["sigma"]]
     images = _on(images, sigma > 0, lambda x, chosen: blur(x, sigma[chosen].to(x.device), photometric.blur_kernel))
     images = _on(images, _switch(drawn, "solarize"), lambda x, _: torch.where(x >= SOLARIZE_THRESHOLD, 1 - x, x))
+    return normalised(images)
+
+
+def normalised(images: Tensor) -> Tensor:
+    """Images less ImageNet's mean colour, over its deviation."""
     mean, std = (torch.tensor(values, device=images.device).view(1, 3, 1, 1) for values in (MEAN, STD))
     return (images - mean) / std
 
