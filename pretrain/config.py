@@ -9,10 +9,10 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from ground.config import Strict, later, not_identity
 from ground.networks import BackboneName
-from pretrain.inputs import AnyInput
+from pretrain.inputs import AnyInput, Correspondences
 from pretrain.inputs import check as check_inputs
 from pretrain.optim_config import AnyOptim, Sgd
-from pretrain.view_config import Probability, Spanning, Views
+from pretrain.view_config import OBJECTS, ObjectPairViews, Probability, Spanning, Views
 
 
 class Head(Strict):
@@ -58,6 +58,23 @@ class ImageRegression(Branch):
     kind: Literal["image_regression"]
     pool: Literal["before", "after"] = later("before")
     """Average the map before the projector, or what projector and predictor make of its cells (PixPro)."""
+
+
+class TermWeights(Strict):
+    """Of the terms of ``ObjectPairs``."""
+
+    image: PositiveFloat = 1.0
+    intra: PositiveFloat = 1.0
+    inter: PositiveFloat = 1.0
+
+
+class ObjectPairs(Branch):
+    """BYOL on the two crops, on the two patches of one object, and on patches of two objects that look alike (ORL):
+    one projector, a predictor for each of the three."""
+
+    kind: Literal["object_pairs"]
+    predictor: Head = Head()
+    terms: TermWeights = TermWeights()
 
 
 class Similarity(Strict):
@@ -133,7 +150,8 @@ class ObjectMasks(Branch):
 
 
 AnyBranch = Annotated[
-    ImageContrast | ImageRegression | PixelContrast | PixelPropagation | ObjectMasks, Field(discriminator="kind")
+    ImageContrast | ImageRegression | PixelContrast | PixelPropagation | ObjectMasks | ObjectPairs,
+    Field(discriminator="kind"),
 ]
 
 
@@ -253,6 +271,16 @@ class PretrainConfig(Strict):
                 raise ValueError(f"{where} needs `model.norm.kind: sync`: its discovery network is never shuffled")
             if self.train.accumulate > 1:
                 raise ValueError(f"train.accumulate must be 1: {where} contrasts the masks of the whole batch")
+        return self
+
+    @model_validator(mode="after")
+    def _objects_can_be_found(self) -> Self:
+        patches = isinstance(self.views.extra, ObjectPairViews)
+        for name, branch in self.model.branches.items():
+            if isinstance(branch, ObjectPairs) and not patches:
+                raise ValueError(f"model.branches.{name} needs `views.extra.kind: object_pairs`: it reads its patches")
+        if patches and not isinstance(self.inputs.get(OBJECTS), Correspondences):
+            raise ValueError(f"views.extra needs `inputs.{OBJECTS}.kind: correspondences`: its patches are cut there")
         return self
 
 

@@ -19,6 +19,11 @@ def pool(features: Tensor) -> Tensor:
     return features.mean((2, 3))
 
 
+def regression(prediction: Tensor, target: Tensor) -> Tensor:
+    """The mean of ``2 − 2 cos`` between predictions and targets (B, D) (methods.md B.7)."""
+    return (2 - 2 * F.cosine_similarity(prediction.float(), target.float(), dim=1)).mean()
+
+
 class ImageContrastBranch(PairBranch):
     """InfoNCE of pooled features against a queue of image keys (MoCo-v2+; pangzss/PixCon mocov2_plus.py)."""
 
@@ -40,7 +45,7 @@ class ImageContrastBranch(PairBranch):
 
 
 class ImageRegressionBranch(PairBranch):
-    """BYOL: ``2 − 2 cos(prediction, target projection)`` (methods.md 2, B.7).
+    """BYOL: ``2 − 2 cos(prediction, target projection)`` (methods.md 2).
 
     With ``pool: after``, PixPro's instance loss (zdaxie/PixPro contrast/models/PixPro.py; methods.md 10), whose
     ``−2 cos`` differs by a constant.
@@ -52,8 +57,7 @@ class ImageRegressionBranch(PairBranch):
 
     def direction(self, query: Tensor, key: Tensor, geometry: Geometry, views: tuple[int, int]) -> Tensor:
         """Mean squared distance of unit vectors; see ``PairBranch.direction``."""
-        prediction, target = self._vectors(self.online, query), self._vectors(self.momentum, key)
-        return (2 - 2 * F.cosine_similarity(prediction, target, dim=1)).mean()
+        return regression(self._vectors(self.online, query), self._vectors(self.momentum, key))
 
     def _vectors(self, network: Callable[[Tensor], Tensor], features: Tensor) -> Tensor:
         """One output of ``network`` an image: (B, C, H, W) → (B, out)."""

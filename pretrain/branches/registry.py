@@ -8,6 +8,7 @@ from typing import Any
 from pretrain.branches.base import Branch
 from pretrain.branches.image import ImageContrastBranch, ImageRegressionBranch
 from pretrain.branches.object_masks import ObjectMasksBranch
+from pretrain.branches.object_pairs import ObjectPairsBranch
 from pretrain.branches.pixel import PixelContrastBranch
 from pretrain.branches.propagation import PixelPropagationBranch
 from pretrain.config import AnyBranch
@@ -16,6 +17,7 @@ _BRANCHES: dict[str, Callable[[int, Any], Branch]] = {
     "image_contrast": ImageContrastBranch,
     "image_regression": ImageRegressionBranch,
     "object_masks": ObjectMasksBranch,
+    "object_pairs": ObjectPairsBranch,
     "pixel_contrast": PixelContrastBranch,
     "pixel_propagation": PixelPropagationBranch,
 }

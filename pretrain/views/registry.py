@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pretrain.view_config import Spanning, Views
+from pretrain.view_config import ObjectPairViews, Spanning, Views
 from pretrain.views.layout import Layout, TwoCrops
+from pretrain.views.object_pairs import ObjectPairsLayout
 from pretrain.views.spanning import TwoCropsAndSpan
 
 
@@ -18,4 +19,6 @@ def build_layout(views: Views, inputs: dict[str, Path]) -> Layout:
     """
     if isinstance(views.extra, Spanning):
         return TwoCropsAndSpan(views, views.extra, inputs)
+    if isinstance(views.extra, ObjectPairViews):
+        return ObjectPairsLayout(views, views.extra, inputs)
     return TwoCrops(views, inputs)

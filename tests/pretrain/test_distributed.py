@@ -36,7 +36,7 @@ def launch(world, recipe, out):
     return json.loads((out / "result.json").read_text())
 
 
-@pytest.mark.parametrize("recipe", ["pixcon-sr", "pixcon-coord", "densecl", "byol", "odin", "pixpro-image"])
+@pytest.mark.parametrize("recipe", ["pixcon-sr", "pixcon-coord", "densecl", "byol", "odin", "orl", "pixpro-image"])
 def test_two_processes_equal_one_with_the_whole_batch(recipe, tmp_path):
     if not torch.distributed.is_gloo_available():
         pytest.skip("this torch has no gloo")

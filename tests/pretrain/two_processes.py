@@ -5,22 +5,27 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.distributed as dist
 
 from ground.config import merge
 from pretrain import distributed, recipes
 from pretrain.model.student_teacher import StudentTeacher
+from pretrain.prepare.found import Found
+from pretrain.prepare.ragged import Ragged
 from pretrain.training.loop import Trainer
+from pretrain.view_config import OBJECTS
 from pretrain.views.dataset import Batch
 from pretrain.views.registry import build_layout
 
 BATCH, GRID = 8, 2
 SPECIAL = {
+    "orl": {"views": {"extra": {"size": 32}}},
     "odin": {
         "views": {"extra": {"size": 96}},
         "model": {"branches": {"objects": {"discovery": {"clusters": 4, "samples": 3}}}},
-    }
+    },
 }
 """What a recipe needs beside the settings of all."""
 
@@ -65,13 +70,20 @@ def fixed_batch(shown, rank, world):
     )
 
 
+def found(folder):
+    """What ORL's layout is made of; nothing is cut from it here."""
+    one = Ragged.stack([np.ones((1, 4), np.uint16)])
+    Found(one, np.zeros((1, 1), np.int32), Ragged.stack([np.zeros((1, 2), np.uint16)])).save(folder)
+    return {OBJECTS: folder}
+
+
 def main(name, out):
     faulthandler.dump_traceback_later(80, exit=True)  # a process that waits for the other says where
     torch.set_num_threads(1)
     distributed.start(torch.device("cpu"))
     torch.manual_seed(0)
     settings = config(name)
-    layout = build_layout(settings.views, {})
+    layout = build_layout(settings.views, found(Path(out) / "found" / str(distributed.rank())))
     trainer = Trainer(settings, StudentTeacher(settings.model), layout, torch.device("cpu"), seed=0)
     batch = fixed_batch(layout.shown, distributed.rank(), distributed.world())
     outcome = trainer.step(batch, 0, 1, 1)
