@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from ground.config import Strict, later, not_identity
+from ground.config import Contradiction, Strict, later, not_identity
 from ground.networks import BackboneName
 from pretrain.inputs import AnyInput, Correspondences
 from pretrain.inputs import check as check_inputs
@@ -149,8 +149,55 @@ class ObjectMasks(Branch):
     discovery: Discovery = Discovery()
 
 
+class AlignedTerm(Strict):
+    """Cells of both views that show the same place, by the views' intersection (SlotCon)."""
+
+    kind: Literal["coordinate"]
+    weight: PositiveFloat = 0.5
+
+
+class MatchedTerm(Strict):
+    """Each cell and the other view's cell whose backbone feature is most similar."""
+
+    kind: Literal["similarity"]
+    weight: PositiveFloat = 0.5
+    reweight: Reweight | None = None
+
+
+GroupTerm = Annotated[AlignedTerm | MatchedTerm, Field(discriminator="kind")]
+
+
+class SemanticGrouping(Branch):
+    """SlotCon: prototypes group cells into slots; matched cells are to be grouped alike, slots are contrasted.
+
+    ``predictor`` is the one on slots. With ``train.accumulate`` the negatives of a slot are the micro-batch's.
+    """
+
+    kind: Literal["semantic_grouping"]
+    predictor: Head = Head()
+    prototypes: PositiveInt
+    terms: Annotated[tuple[GroupTerm, ...], Field(min_length=1)]
+    """Group losses, summed."""
+    grouping_temperature: PositiveFloat
+    """Of the assignments that make slots, the student's and the teacher's."""
+    student_temperature: PositiveFloat
+    teacher_temperature: PositiveFloat
+    centre_momentum: Probability
+    slot_weight: PositiveFloat
+    slot_temperature: PositiveFloat
+    group: PositiveInt = 64
+    """Images over which slot losses and reweighted terms are averaged: one GPU's share in the official code."""
+
+    @model_validator(mode="after")
+    def _comparable(self) -> Self:
+        if self.predictor.out != self.projector.out:
+            problem = f"predictor.out {self.predictor.out} is not projector.out {self.projector.out}"
+            raise Contradiction(problem, "Give both the same: predicted slots are compared with slots.")
+        return self
+
+
 AnyBranch = Annotated[
-    ImageContrast | ImageRegression | PixelContrast | PixelPropagation | ObjectMasks | ObjectPairs,
+    ImageContrast | ImageRegression | PixelContrast | PixelPropagation | ObjectMasks | ObjectPairs | SemanticGrouping,
     Field(discriminator="kind"),
 ]
 
@@ -244,8 +291,11 @@ class PretrainConfig(Strict):
             if isinstance(branch, Contrast) and branch.queue % batch:
                 raise ValueError(f"model.branches.{name}.queue {branch.queue} is not divisible by train.batch {batch}")
             micro = batch // self.train.accumulate
-            if isinstance(branch, PixelContrast) and micro > branch.group and micro % branch.group:
+            if isinstance(branch, PixelContrast | SemanticGrouping) and micro > branch.group and micro % branch.group:
                 raise ValueError(f"model.branches.{name}.group {branch.group} does not divide the batch of {micro}")
+            if not self.views.min_overlap and (fields := _read_from_intersection(branch)):
+                problem = f"model.branches.{name}.{fields[0]} reads where the views meet, and views.min_overlap is 0"
+                raise Contradiction(problem, "Set views.min_overlap above 0; released code has 0.01.")
         if self.initial == bool(self.model.branches):
             raise ValueError("model.branches must name a loss, or `initial: true` say that nothing is trained")
         if self.initial and self.inputs:
@@ -289,3 +339,12 @@ def _without_removed(data: object, field: str) -> object:
     if isinstance(data, dict) and isinstance(data.get(field), dict):
         return {**data, field: {name: value for name, value in data[field].items() if value is not None}}
     return data
+
+
+def _read_from_intersection(branch: Branch) -> list[str]:
+    """Fields of a branch that mean something only where the two views meet."""
+    if isinstance(branch, PixelContrast):
+        return ["reweight"] if branch.reweight else []
+    if isinstance(branch, SemanticGrouping):
+        return [f"terms.{at}" for at, term in enumerate(branch.terms) if isinstance(term, AlignedTerm) or term.reweight]
+    return []

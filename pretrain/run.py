@@ -11,7 +11,7 @@ from ground.progress import Report, silent
 from ground.seeding import derive_seed
 from pretrain import device as devices
 from pretrain import distributed
-from pretrain.config import PixelContrast, PretrainConfig
+from pretrain.config import PixelContrast, PretrainConfig, SemanticGrouping
 from pretrain.data import check, images
 from pretrain.model.student_teacher import StudentTeacher
 from pretrain.training.export import NETWORK, export_backbone, export_network
@@ -102,6 +102,6 @@ def _check_processes(config: PretrainConfig) -> None:
         problem = f"batch-norm groups of {config.model.norm.group} images do not fit {share} images a process"
         raise ConfigError("model.norm.group", problem, "Use fewer GPUs.")
     for name, branch in config.model.branches.items():
-        if isinstance(branch, PixelContrast) and share % branch.group and branch.group % share:
+        if isinstance(branch, PixelContrast | SemanticGrouping) and share % branch.group and branch.group % share:
             problem = f"groups of {branch.group} images do not fit {share} images a process"
             raise ConfigError(f"model.branches.{name}.group", problem, "Change the batch or the number of GPUs.")

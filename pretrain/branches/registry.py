@@ -11,6 +11,7 @@ from pretrain.branches.object_masks import ObjectMasksBranch
 from pretrain.branches.object_pairs import ObjectPairsBranch
 from pretrain.branches.pixel import PixelContrastBranch
 from pretrain.branches.propagation import PixelPropagationBranch
+from pretrain.branches.semantic_grouping import SemanticGroupingBranch
 from pretrain.config import AnyBranch
 
 _BRANCHES: dict[str, Callable[[int, Any], Branch]] = {
@@ -20,6 +21,7 @@ _BRANCHES: dict[str, Callable[[int, Any], Branch]] = {
     "object_pairs": ObjectPairsBranch,
     "pixel_contrast": PixelContrastBranch,
     "pixel_propagation": PixelPropagationBranch,
+    "semantic_grouping": SemanticGroupingBranch,
 }
 
 

@@ -17,7 +17,10 @@ torch.set_num_threads(1)
 HEADS = {name: {"hidden": 16, "out": 8} for name in ("projector", "predictor")}
 TINY = {
     "views": {"size": 64, "first": {"blur_kernel": 5}, "second": {"blur_kernel": 5}},
-    "model": {"backbone": "resnet10_w32", "norm": {"group": 4}, "branches": {"*": {**HEADS, "queue": 32}}},
+    "model": {
+        "backbone": "resnet10_w32", "norm": {"group": 4},
+        "branches": {"*": {**HEADS, "queue": 32, "prototypes": 8}},
+    },
     "optim": {"lr": 0.05, "warmup_epochs": 1},
     "train": {
         "epochs": 2, "batch": 8, "precision": "fp32", "threads": 1, "workers": 0, "log_every": 2,

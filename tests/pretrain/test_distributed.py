@@ -36,7 +36,9 @@ def launch(world, recipe, out):
     return json.loads((out / "result.json").read_text())
 
 
-@pytest.mark.parametrize("recipe", ["pixcon-sr", "pixcon-coord", "densecl", "byol", "odin", "orl", "pixpro-image"])
+@pytest.mark.parametrize(
+    "recipe", ["pixcon-sr", "pixcon-coord", "densecl", "byol", "odin", "orl", "pixpro-image", "slotcon-sim-sr"]
+)
 def test_two_processes_equal_one_with_the_whole_batch(recipe, tmp_path):
     if not torch.distributed.is_gloo_available():
         pytest.skip("this torch has no gloo")
@@ -52,3 +54,5 @@ def test_two_processes_equal_one_with_the_whole_batch(recipe, tmp_path):
         assert two["running_mean"] == pytest.approx(one["running_mean"], rel=1e-4, abs=1e-6)
     if one["queue"] is not None:
         assert two["queue"] == pytest.approx(one["queue"], rel=1e-3, abs=1e-5)
+    if one["centre"] is not None:
+        assert two["centre"] == pytest.approx(one["centre"], rel=1e-4, abs=1e-6)

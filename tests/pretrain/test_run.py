@@ -14,7 +14,10 @@ from pretrain.model.student_teacher import StudentTeacher
 from pretrain.run import BACKBONE, run
 from pretrain.training import loop
 
-TRAINED = ["byol", "mocov2plus", "densecl", "pixcon-sim", "pixcon-coord", "pixcon-sr", "pixpro", "pixpro-image"]
+TRAINED = [
+    "byol", "mocov2plus", "densecl", "pixcon-sim", "pixcon-coord", "pixcon-sr", "pixpro", "pixpro-image", "slotcon",
+    "slotcon-image", "slotcon-pixel", "slotcon-sim-for-coord", "slotcon-sim-sr",
+]  # fmt: skip
 
 
 def digest(folder):
@@ -72,7 +75,7 @@ def test_same_seed_same_bits_whatever_the_workers_and_another_seed_others(tiny, 
     assert digest(tmp_path / "a") == digest(tmp_path / "b") != digest(tmp_path / "c")
 
 
-@pytest.mark.parametrize("recipe", ["pixcon-sr", "densecl"])
+@pytest.mark.parametrize("recipe", ["pixcon-sr", "densecl", "slotcon-image"])
 def test_killed_in_the_middle_of_an_epoch_it_ends_in_the_same_bits(recipe, tiny, photos, tmp_path):
     often = tiny(recipe, {"train": {"checkpoint_minutes": 1e-9}})
     whole = run(often, seed=0, folders=[photos], out=tmp_path / "whole")

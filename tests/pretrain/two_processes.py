@@ -34,7 +34,11 @@ def config(name):
     heads = {part: {"hidden": 16, "out": 8} for part in ("projector", "predictor")}
     settings = {
         "views": {"size": 64},
-        "model": {"backbone": "resnet10_w32", "branches": {"*": {**heads, "queue": 32}}, "norm": {"group": 2}},
+        "model": {
+            "backbone": "resnet10_w32",
+            "branches": {"*": {**heads, "queue": 32, "prototypes": 8}},
+            "norm": {"group": 2},
+        },
         "train": {"epochs": 1, "batch": BATCH, "precision": "fp32", "threads": 1, "channels_last": False},
         "optim": {"lr": 0.01, "warmup_epochs": 0},
     }
@@ -92,12 +96,15 @@ def main(name, out):
         dist.all_reduce(losses)
     if distributed.rank() == 0:
         resnet = trainer.model.student.resnet
-        queues = [value for key, value in trainer.model.state_dict().items() if key.endswith("queue.keys")]
+        state = trainer.model.state_dict()
+        queues = [value for key, value in state.items() if key.endswith("queue.keys")]
+        centres = [value for key, value in state.items() if key.endswith(".centre")]
         result = {
             "losses": (losses / distributed.world()).tolist(),
             "gradients": [float(p.grad.norm()) for p in trainer.model.parameters() if p.grad is not None],
             "running_mean": resnet.layer4[0].bn2.running_mean[:20].tolist(),
             "queue": queues[0][:BATCH].flatten().tolist() if queues else None,
+            "centre": centres[0].tolist() if centres else None,
         }
         (Path(out) / "result.json").write_text(json.dumps(result))
     del trainer, outcome
