@@ -9,6 +9,7 @@ from pretrain.branches.matching import by_coordinate, by_similarity
 from pretrain.branches.reweighting import semantic_weights, weighted_mean
 from pretrain.config import Head
 from pretrain.model.heads import perceptron
+from pretrain.model.norm import SyncBatchNorm, in_groups
 
 
 def unit(*shape, seed=0):
@@ -91,3 +92,12 @@ def test_a_deeper_head_repeats_its_hidden_layer():
     assert [tuple(layer.weight.shape) for layer in linears] == [(5, 6), (5, 5), (4, 5)]
     assert all(float(layer.bias.abs().max()) == 0 for layer in linears)
     assert all(0 < float(layer.weight.std()) < 0.03 for layer in linears)
+
+
+@pytest.mark.parametrize(("images", "group"), [(3, 4), (4, 4), (8, 4)])
+def test_batch_norm_sees_one_group_at_a_time_and_fewer_images_than_a_group_as_one(images, group):
+    norm, plain = SyncBatchNorm(2), torch.nn.BatchNorm2d(2)
+    batch = torch.randn(images, 2, 3, 3, generator=torch.Generator().manual_seed(0))
+    expected = torch.cat([plain(part) for part in batch.split(group)])
+    assert torch.equal(in_groups(norm, batch, group), expected)
+    assert torch.equal(norm.running_mean, plain.running_mean)
