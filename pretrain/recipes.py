@@ -9,7 +9,8 @@ from typing import Any, get_args
 from ground import catalog
 from ground.config import Settings, Strict, merge, suggest, validate
 from ground.errors import ConfigError
-from pretrain.config import AnyBranch, PretrainConfig
+from pretrain.branch_config import AnyBranch
+from pretrain.config import PretrainConfig
 from pretrain.inputs import AnyInput
 
 HOME = Path(__file__).parent / "recipes"

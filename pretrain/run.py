@@ -11,7 +11,8 @@ from ground.progress import Report, silent
 from ground.seeding import derive_seed
 from pretrain import device as devices
 from pretrain import distributed
-from pretrain.config import PixelContrast, PretrainConfig, SemanticGrouping
+from pretrain.branch_config import PixelContrast, SemanticGrouping
+from pretrain.config import PretrainConfig
 from pretrain.data import check, images
 from pretrain.model.student_teacher import StudentTeacher
 from pretrain.training.export import NETWORK, export_backbone, export_network

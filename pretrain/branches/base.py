@@ -10,7 +10,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from pretrain.config import Branch as BranchConfig
+from pretrain.branch_config import Branch as BranchConfig
 from pretrain.model.heads import perceptron
 
 ModulePair = tuple[nn.Module, nn.Module]

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import torch.nn.functional as F
 from torch import Tensor
 
+from pretrain.branch_config import ImageContrast, ImageRegression
 from pretrain.branches.base import Geometry, PairBranch
 from pretrain.branches.infonce import queue_infonce
 from pretrain.branches.keys import FreshKeys
 from pretrain.branches.pixel import cells
-from pretrain.config import ImageContrast, ImageRegression
 
 
 def pool(features: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pretrain.config import Coordinate, Matcher
+from pretrain.branch_config import Coordinate, Matcher
 
 
 @dataclass

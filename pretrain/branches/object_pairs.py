@@ -7,9 +7,9 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from pretrain.branch_config import ObjectPairs
 from pretrain.branches.base import Branch, ModulePair, Seen
 from pretrain.branches.image import pool, regression
-from pretrain.config import ObjectPairs
 from pretrain.model.heads import perceptron
 
 TERMS = {"image": (0, 1), "intra": (2, 3), "inter": (4, 5)}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
+from pretrain.branch_config import PixelContrast
 from pretrain.branches.base import Geometry, PairBranch
 from pretrain.branches.infonce import queue_infonce
 from pretrain.branches.keys import FreshKeys
 from pretrain.branches.matching import Match, match
 from pretrain.branches.reweighting import semantic_weights, weighted_mean
-from pretrain.config import PixelContrast
 
 
 def cells(features: Tensor) -> Tensor:

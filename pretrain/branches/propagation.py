@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pretrain.branch_config import PixelPropagation
 from pretrain.branches.base import Geometry, PairBranch
 from pretrain.branches.matching import cell_distances
 from pretrain.branches.pixel import cells
-from pretrain.config import PixelPropagation
 
 EPSILON = 1e-6
 

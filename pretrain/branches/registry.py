@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pretrain.branch_config import AnyBranch
 from pretrain.branches.base import Branch
 from pretrain.branches.image import ImageContrastBranch, ImageRegressionBranch
 from pretrain.branches.object_masks import ObjectMasksBranch
@@ -12,7 +13,6 @@ from pretrain.branches.object_pairs import ObjectPairsBranch
 from pretrain.branches.pixel import PixelContrastBranch
 from pretrain.branches.propagation import PixelPropagationBranch
 from pretrain.branches.semantic_grouping import SemanticGroupingBranch
-from pretrain.config import AnyBranch
 
 _BRANCHES: dict[str, Callable[[int, Any], Branch]] = {
     "image_contrast": ImageContrastBranch,

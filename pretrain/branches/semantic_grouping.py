@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from pretrain import distributed
+from pretrain.branch_config import AlignedTerm, MatchedTerm, SemanticGrouping
 from pretrain.branches.alignment import aligned
 from pretrain.branches.base import Geometry, ModulePair, PairBranch
 from pretrain.branches.grouping import Grouped, disagreement, group, slot_infonce
 from pretrain.branches.matching import by_similarity
 from pretrain.branches.pixel import cells
 from pretrain.branches.reweighting import semantic_weights, weighted_mean
-from pretrain.config import AlignedTerm, MatchedTerm, SemanticGrouping
 
 
 class SemanticGroupingBranch(PairBranch):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from pretrain.config import Head
+from pretrain.branch_config import Head
 from pretrain.model.norm import SyncBatchNorm
 
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from ground import backbones
 from ground.errors import WeightsError
+from pretrain.branch_config import Head
 from pretrain.branches.image import pool
-from pretrain.config import Head
 from pretrain.model.heads import perceptron
 from pretrain.model.student_teacher import FeatureMap
 from pretrain.training.export import NETWORK

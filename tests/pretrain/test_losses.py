@@ -4,10 +4,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from pretrain.branch_config import Head
 from pretrain.branches.infonce import queue_infonce
 from pretrain.branches.matching import by_coordinate, by_similarity
 from pretrain.branches.reweighting import semantic_weights, weighted_mean
-from pretrain.config import Head
 from pretrain.model.heads import perceptron
 from pretrain.model.norm import SyncBatchNorm, in_groups
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from pretrain.branch_config import Head, ObjectPairs, TermWeights
 from pretrain.branches.base import Geometry, Seen
 from pretrain.branches.object_pairs import TERMS, ObjectPairsBranch
-from pretrain.config import Head, ObjectPairs, TermWeights
 from pretrain.inputs import BoxFilter
 from pretrain.prepare.selection import filtered, nearest, top_pairs
 from pretrain.view_config import ObjectPairViews

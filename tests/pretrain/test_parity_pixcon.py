@@ -12,12 +12,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from pretrain.branch_config import Head, ImageContrast, PixelContrast, Reweight
 from pretrain.branches.base import Geometry
 from pretrain.branches.image import ImageContrastBranch
 from pretrain.branches.matching import by_similarity
 from pretrain.branches.pixel import PixelContrastBranch, cells
 from pretrain.branches.reweighting import semantic_weights
-from pretrain.config import Head, ImageContrast, Momentum, PixelContrast, Reweight
+from pretrain.config import Momentum
 from pretrain.training.schedule import teacher_momentum
 
 FIXTURES = Path(__file__).parent / "fixtures"

@@ -12,12 +12,12 @@ import torch
 
 from ground.errors import ConfigError
 from pretrain import recipes
+from pretrain.branch_config import Head, ImageRegression, PixelPropagation
 from pretrain.branches.base import Geometry, Seen
 from pretrain.branches.image import ImageRegressionBranch
 from pretrain.branches.matching import cell_distances
 from pretrain.branches.pixel import cells
 from pretrain.branches.propagation import PixelPropagationBranch, mean_cosine, relative_box
-from pretrain.config import Head, ImageRegression, PixelPropagation
 from pretrain.optim_config import Lars
 from pretrain.views.geometry import Crop, signed_box
 

@@ -1,0 +1,81 @@
+"""Whether a recipe's branches fit its batch, views and inputs. A light module; every check raises ``ValueError``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ground.config import Contradiction
+from pretrain.branch_config import (
+    AlignedTerm,
+    Branch,
+    Contrast,
+    ObjectMasks,
+    ObjectPairs,
+    PixelContrast,
+    SemanticGrouping,
+)
+from pretrain.inputs import Correspondences
+from pretrain.view_config import OBJECTS, ObjectPairViews, Spanning
+
+if TYPE_CHECKING:
+    from pretrain.config import PretrainConfig
+
+
+def check(config: PretrainConfig) -> None:
+    """Every branch, then what the views need.
+
+    Raises:
+        ValueError: naming the field.
+    """
+    for name, branch in config.model.branches.items():
+        where = f"model.branches.{name}"
+        _batch(where, branch, config)
+        _overlap(where, branch, config)
+        if isinstance(branch, ObjectMasks):
+            _masks(where, branch, config)
+        if isinstance(branch, ObjectPairs) and not isinstance(config.views.extra, ObjectPairViews):
+            raise ValueError(f"{where} needs `views.extra.kind: object_pairs`: it reads its patches")
+    patches = isinstance(config.views.extra, ObjectPairViews)
+    if patches and not isinstance(config.inputs.get(OBJECTS), Correspondences):
+        raise ValueError(f"views.extra needs `inputs.{OBJECTS}.kind: correspondences`: its patches are cut there")
+
+
+def _batch(where: str, branch: Branch, config: PretrainConfig) -> None:
+    """Queues and groups divide the batch."""
+    batch = config.train.batch
+    if isinstance(branch, Contrast) and branch.queue % batch:
+        raise ValueError(f"{where}.queue {branch.queue} is not divisible by train.batch {batch}")
+    micro = batch // config.train.accumulate
+    if isinstance(branch, PixelContrast | SemanticGrouping) and micro > branch.group and micro % branch.group:
+        raise ValueError(f"{where}.group {branch.group} does not divide the batch of {micro}")
+
+
+def _overlap(where: str, branch: Branch, config: PretrainConfig) -> None:
+    """What is read from the views' intersection needs views that meet."""
+    if not config.views.min_overlap and (fields := _read_from_intersection(branch)):
+        problem = f"{where}.{fields[0]} reads where the views meet, and views.min_overlap is 0"
+        raise Contradiction(problem, "Set views.min_overlap above 0; released code has 0.01.")
+
+
+def _read_from_intersection(branch: Branch) -> list[str]:
+    """Fields of a branch that mean something only where the two views meet."""
+    if isinstance(branch, PixelContrast):
+        return ["reweight"] if branch.reweight else []
+    if isinstance(branch, SemanticGrouping):
+        return [f"terms.{at}" for at, term in enumerate(branch.terms) if isinstance(term, AlignedTerm) or term.reweight]
+    return []
+
+
+def _masks(where: str, branch: ObjectMasks, config: PretrainConfig) -> None:
+    """Masks have a view with enough cells to be found in, and a whole batch to be contrasted with."""
+    extra, clusters = config.views.extra, branch.discovery.clusters
+    if not isinstance(extra, Spanning):
+        raise ValueError(f"{where} needs `views.extra.kind: spanning`: its masks are found there")
+    cells = (-(-extra.size // 32)) ** 2
+    if clusters > cells:
+        problem = f"{where}.discovery.clusters {clusters} exceeds the {cells} cells of views.extra.size {extra.size}"
+        raise Contradiction(problem, "Lower the clusters or enlarge the view.")
+    if config.model.norm.kind != "sync":
+        raise ValueError(f"{where} needs `model.norm.kind: sync`: its discovery network is never shuffled")
+    if config.train.accumulate > 1:
+        raise ValueError(f"train.accumulate must be 1: {where} contrasts the masks of the whole batch")
