@@ -22,6 +22,7 @@ examples:
   harness table 1 --format latex         the table, from the runs that are finished
   harness run 1 --data /datasets --profile paper
   harness run 1 --only pixcon-sr,random-init --set pretrain.train.epochs=2
+  harness recipes                        all recipes: rows, tables, sources, costs
 
 exit codes: 0 fine, 1 a job failed, 2 something to mend in what was asked, 130 stopped by Ctrl-C
 """
@@ -107,7 +108,11 @@ def _parser() -> Parser:
         "--out", type=Path, action="append", default=[], metavar="FILE", help="write there; may be given several times"
     )
     _data_commands(commands, settings)
-    _command(commands, "recipes", "harness.listing:show_recipes", "list the ways to pre-train", settings)
+    recipes = _command(
+        commands, "recipes", "harness.recipes:show_recipes", "list the ways to pre-train", _settings("paper")
+    )
+    recipes.add_argument("action", nargs="?", choices=("show",), metavar="show", help="one recipe, whole: its")
+    recipes.add_argument("name", nargs="?", metavar="NAME", help="settings as YAML, and its rows' published numbers")
     show = _command(commands, "show", "harness.listing:show", "resolved settings as YAML", settings)
     show.add_argument("what", choices=("recipe", "task", "profile"))
     show.add_argument("name", metavar="NAME")
@@ -122,14 +127,14 @@ def _command(commands: Any, name: str, handler: str, words: str, *parents: Parse
     return parser
 
 
-def _settings() -> Parser:
-    """Options that every command about settings has."""
+def _settings(profile: str = "smoke") -> Parser:
+    """Options that every command about settings has; ``profile`` is the scale unless said."""
     parser = Parser(add_help=False)
     parser.add_argument(
         "--profile",
-        default="smoke",
+        default=profile,
         metavar="NAME",
-        help="scale: smoke (default), laptop, mini, paper, or a YAML file's path",
+        help="scale: smoke, laptop, mini, paper, or a YAML file's path (default: %(default)s)",
     )
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="PATH=VALUE", help=SET_HELP)
     return parser

@@ -12,17 +12,6 @@ from harness import profiles
 from harness.profiles import Profile
 
 
-def show_recipes(options: Namespace) -> int:
-    """Every recipe and its title."""
-    profile = profiles.load(options.profile, options.overrides)
-    names = profiles.recipe_names()
-    width = max(map(len, names))
-    for name in names:
-        config = profile.recipe(name)
-        print(f"{name.ljust(width)}  {config.title}, {config.data}, {config.train.epochs} epochs")
-    return 0
-
-
 def show(options: Namespace) -> int:
     """The settings of a recipe, a task or a profile as YAML, as the profile and ``--set`` leave them."""
     if options.what == "profile":

@@ -31,6 +31,10 @@ class Branch(Strict):
     projector: Head = Head()
     predictor: Head | None = Head()
 
+    def passes(self, symmetric: bool, views: int) -> tuple[set[int], set[int]]:
+        """Which of a sample's views pass through the student, and which through networks without gradient."""
+        return ({0, 1}, {0, 1}) if symmetric else ({0}, {1})
+
 
 class Contrast(Branch):
     """InfoNCE against a queue of momentum keys."""
@@ -70,6 +74,11 @@ class ObjectPairs(Branch):
     kind: Literal["object_pairs"]
     predictor: Head = Head()
     terms: TermWeights = TermWeights()
+
+    def passes(self, symmetric: bool, views: int) -> tuple[set[int], set[int]]:
+        """All; in one direction the first of each term's two through the student, the second through the teacher."""
+        first, second = set(range(0, views, 2)), set(range(1, views, 2))
+        return (first | second, first | second) if symmetric else (first, second)
 
 
 class Similarity(Strict):
@@ -142,6 +151,10 @@ class ObjectMasks(Branch):
     kind: Literal["object_masks"]
     temperature: PositiveFloat = 0.1
     discovery: Discovery = Discovery()
+
+    def passes(self, symmetric: bool, views: int) -> tuple[set[int], set[int]]:
+        """The teacher sees both crops whatever the student sees, the discovery network the spanning view."""
+        return {0, 1} if symmetric else {0}, set(range(views))
 
 
 class AlignedTerm(Strict):

@@ -76,6 +76,8 @@ class PretrainConfig(Strict):
 
     recipe: str
     title: str = not_identity("")
+    source: str = not_identity("")
+    """Whence the settings come, in a few words."""
     version: PositiveInt = 1
     data: Literal["coco", "coco+"] = "coco"
     initial: bool = False

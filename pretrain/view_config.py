@@ -49,6 +49,11 @@ class Spanning(Strict):
     kind: Literal["spanning"]
     size: PositiveInt = 448
 
+    @property
+    def sizes(self) -> list[int]:
+        """Side of each view it adds, in pixels."""
+        return [self.size]
+
 
 class ObjectPairViews(Strict):
     """Patches of objects (ORL). Views 2 and 3: a region of the image and the same one moved; views 4 and 5: a region
@@ -65,6 +70,11 @@ class ObjectPairViews(Strict):
     min_iou: Probability = 0.5
     """The moved region overlaps the region by more than this."""
     tries: PositiveInt = 200
+
+    @property
+    def sizes(self) -> list[int]:
+        """Side of each view it adds, in pixels."""
+        return [self.size] * 4
 
 
 Extra = Annotated[Spanning | ObjectPairViews, Field(discriminator="kind")]

@@ -6,6 +6,7 @@ group ``harness.tables``.
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Self
 
@@ -105,6 +106,21 @@ def load(name: str) -> Layout:
             except ConfigError as error:
                 raise ConfigError(path, f"{error.where}: {error.problem}", error.remedy) from None
     return layout
+
+
+@cache
+def _stands() -> dict[str, list[tuple[Layout, Row]]]:
+    """Recipe → its rows in all tables."""
+    found: dict[str, list[tuple[Layout, Row]]] = {}
+    for table in map(load, names()):
+        for row in table.rows:
+            found.setdefault(row.recipe, []).append((table, row))
+    return found
+
+
+def rows(recipe: str) -> list[tuple[Layout, Row]]:
+    """Where a recipe stands: (table, row), in the tables' order."""
+    return _stands().get(recipe, [])
 
 
 def reference(layout: Layout, row: Row, column: Column) -> published.Published | None:

@@ -17,6 +17,7 @@ TYPOS = [
     (["table", "--format", "latx"], "unknown `latx`. Did you mean `latex`?"),
     (["data", "scene", "x"], "unknown `scene`. Did you mean `scenes`?"),
     (["show", "recipes", "byol"], "unknown `recipes`. Did you mean `recipe`?"),
+    (["recipes", "shwo", "byol"], "unknown `shwo`. Did you mean `show`?"),
     (["run", "--workers", "0"], "`0` is no positive number"),
     ([], "the following arguments are required: COMMAND. see harness --help"),
 ]
@@ -46,6 +47,8 @@ def test_a_typo_is_one_line_with_the_nearest_word(arguments, line, capsys):
             "recipe `byol`: unknown field `train.epoch`. Did you mean `epochs`?",
         ),
         (["run", "--cluster", "jz"], "--cluster jz: there is no such cluster. Only these exist: local."),
+        (["recipes", "show", *TOY], "recipes show: names no recipe. Write e.g. harness recipes show pixcon-sr"),
+        (["recipes", "show", "byoll", *TOY], "recipe `byoll`: unknown. Did you mean `byol`?"),
         (["show", "recipe", "byoll", *TOY], "recipe `byoll`: unknown. Did you mean `byol`?"),
         (["data", "check", "nowhere", *TOY], "nowhere: no such folder."),
         (["table", *TOY, "--out", "table.doc"], "--out table.doc: the file's suffix names no format."),
@@ -108,7 +111,7 @@ def test_commands_that_run_nothing_import_nothing_heavy(arguments, tmp_path):
 
 def test_listing_and_showing(place, capsys):
     assert cli.main(["recipes", *TOY]) == 0
-    assert capsys.readouterr().out.splitlines()[0].split() == ["byol", ",", "coco,", "4", "epochs"]
+    assert capsys.readouterr().out.splitlines()[1].split() == ["byol", "BYOL", *"123", "coco", "a", "toy", "2", *"+28"]
     assert cli.main(["show", "recipe", "byol", "--set", "byol.train.epochs=7", *TOY]) == 0
     assert "epochs: 7" in capsys.readouterr().out
     assert cli.main(["show", "profile", "toy.yaml"]) == 0

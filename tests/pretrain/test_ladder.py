@@ -42,7 +42,7 @@ def flat(settings, path=""):
     """``{"model.norm.kind": "sync", …}``, without what names a recipe."""
     found = {}
     for field, value in settings.items():
-        if not path and field in ("recipe", "title"):
+        if not path and field in ("recipe", "title", "source"):
             continue
         here = f"{path}{field}"
         found |= flat(value, f"{here}.") if isinstance(value, dict) else {here: value}

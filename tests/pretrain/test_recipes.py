@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from ground.config import identity
+from ground import catalog
+from ground.config import identity, read_yaml
 from ground.errors import ConfigError
 from pretrain import recipes
 
@@ -145,3 +146,15 @@ def test_inputs_that_cannot_be_had_are_refused(inputs, message):
 def test_what_trains_nothing_has_no_inputs():
     with pytest.raises(ConfigError, match="inputs are for a recipe that trains"):
         recipes.resolve("random-init", {"inputs": {"proposals": INPUTS["proposals"]}})
+
+
+SOURCES = {
+    "official class and config", "official class, our config", "our reading of the paper", "not of the paper",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_every_recipe_says_in_its_own_file_whence_its_settings_come(name):
+    own = read_yaml(catalog.find("recipes", recipes.HOME, name))
+    assert own["source"] in SOURCES
+    assert own["title"]

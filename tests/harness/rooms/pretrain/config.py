@@ -18,6 +18,7 @@ class Model(Strict):
 class PretrainConfig(Strict):
     recipe: str
     title: str = not_identity("")
+    source: str = not_identity("a toy")
     version: int = 1
     data: Literal["coco", "coco+"] = "coco"
     initial: bool = False
