@@ -26,7 +26,8 @@ def whole(views, side):
     masks = torch.ones(BATCH, grid, grid, dtype=torch.bool)
     overlap = torch.tensor([[0.0, 0, 1, 1]]).expand(BATCH, 4)
     flips = torch.zeros(BATCH, dtype=torch.bool)
-    return Geometry((masks,) * 2, (overlap,) * 2, (overlap * side,) * views, (flips,) * views)
+    size = torch.full((BATCH, 2), float(side))
+    return Geometry((masks,) * 2, (overlap,) * 2, (overlap * side,) * views, (flips,) * views, (size,) * views)
 
 
 @pytest.mark.parametrize("name", TRAINED)
