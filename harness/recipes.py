@@ -45,7 +45,9 @@ def _line(profile: profiles.Profile, name: str) -> tuple[str, ...]:
     tables = " ".join(table.name.removeprefix("table") for table, _ in stands) or "-"
     cost = passes(config)
     each = f"{cost.student:.3g} + {cost.teacher:.3g}"
-    return name, labels, tables, config.data, config.source or "-", each, f"{cost.forwards:.3g}"
+    before = sorted({recipe for work in config.inputs.values() for recipe in work.pretrained.values()})
+    after = f" after {', '.join(before)}" if before else ""
+    return name, labels, tables, config.data, config.source or "-", each, f"{cost.forwards:.3g}{after}"
 
 
 def _show(options: Namespace) -> int:
