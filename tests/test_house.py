@@ -26,8 +26,8 @@ def test_arrows_point_down_only(room):
 
 LIGHT = [
     "ground.config", "ground.catalog", "ground.files", "ground.seeding",
-    "pretrain.config", "pretrain.branch_config", "pretrain.view_config", "pretrain.cost", "pretrain.inputs", "pretrain.recipes",
-    "pretrain.data",
+    "pretrain.config", "pretrain.branch_config", "pretrain.view_config", "pretrain.cost", "pretrain.inputs",
+    "pretrain.recipes", "pretrain.data",
     "transfer.config", "transfer.tasks", "transfer.data", "transfer.tool",
     "results.layout", "results.published",
     "slurm.executor", "harness.cli",
