@@ -204,7 +204,40 @@ class SemanticGrouping(Branch):
         return self
 
 
+class SceneTerms(Strict):
+    """Weights of the terms of ``SceneInstances``."""
+
+    scene: PositiveFloat = 1.0
+    scene_instance: PositiveFloat = 1.0
+    instance: PositiveFloat = 1.0
+
+
+class Transport(Strict):
+    """Optimal transport by Sinkhorn's iterations: the weight of the plan's entropy, and how often."""
+
+    epsilon: PositiveFloat = 0.1
+    iterations: PositiveInt = 50
+
+
+class SceneInstances(Branch):
+    """BYOL between two scenes, between them and the instances that both hold, and among the instances (UniVIP)."""
+
+    kind: Literal["scene_instances"]
+    predictor: Head = Head()
+    instances: PositiveInt = 4
+    """How many ``views.extra`` has."""
+    terms: SceneTerms = SceneTerms()
+    transport: Transport = Transport()
+
+
 AnyBranch = Annotated[
-    ImageContrast | ImageRegression | PixelContrast | PixelPropagation | ObjectMasks | ObjectPairs | SemanticGrouping,
+    ImageContrast
+    | ImageRegression
+    | PixelContrast
+    | PixelPropagation
+    | ObjectMasks
+    | ObjectPairs
+    | SceneInstances
+    | SemanticGrouping,
     Field(discriminator="kind"),
 ]

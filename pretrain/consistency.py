@@ -12,10 +12,11 @@ from pretrain.branch_config import (
     ObjectMasks,
     ObjectPairs,
     PixelContrast,
+    SceneInstances,
     SemanticGrouping,
 )
-from pretrain.inputs import Correspondences
-from pretrain.view_config import OBJECTS, ObjectPairViews, Spanning
+from pretrain.inputs import Correspondences, SelectiveSearch
+from pretrain.view_config import OBJECTS, PROPOSALS, InstanceViews, ObjectPairViews, Spanning
 
 if TYPE_CHECKING:
     from pretrain.config import PretrainConfig
@@ -33,11 +34,15 @@ def check(config: PretrainConfig) -> None:
         _overlap(where, branch, config)
         if isinstance(branch, ObjectMasks):
             _masks(where, branch, config)
+        if isinstance(branch, SceneInstances):
+            _instances(where, branch, config)
         if isinstance(branch, ObjectPairs) and not isinstance(config.views.extra, ObjectPairViews):
             raise ValueError(f"{where} needs `views.extra.kind: object_pairs`: it reads its patches")
     patches = isinstance(config.views.extra, ObjectPairViews)
     if patches and not isinstance(config.inputs.get(OBJECTS), Correspondences):
         raise ValueError(f"views.extra needs `inputs.{OBJECTS}.kind: correspondences`: its patches are cut there")
+    if isinstance(config.views.extra, InstanceViews):
+        _regions(config)
 
 
 def _batch(where: str, branch: Branch, config: PretrainConfig) -> None:
@@ -79,3 +84,27 @@ def _masks(where: str, branch: ObjectMasks, config: PretrainConfig) -> None:
         raise ValueError(f"{where} needs `model.norm.kind: sync`: its discovery network is never shuffled")
     if config.train.accumulate > 1:
         raise ValueError(f"train.accumulate must be 1: {where} contrasts the masks of the whole batch")
+
+
+def _instances(where: str, branch: SceneInstances, config: PretrainConfig) -> None:
+    """There are as many instances as the branch joins, and what is compared has the same length."""
+    extra = config.views.extra
+    if not isinstance(extra, InstanceViews):
+        raise ValueError(f"{where} needs `views.extra.kind: instances`: it reads its regions")
+    if branch.instances != extra.count:
+        problem = f"{where}.instances {branch.instances} is not views.extra.count {extra.count}"
+        raise Contradiction(problem, "Give both the same.")
+    if branch.predictor.out != branch.projector.out:
+        problem = f"{where}.predictor.out {branch.predictor.out} is not projector.out {branch.projector.out}"
+        raise Contradiction(problem, "Give both the same: predictions are compared with projections.")
+    if not config.model.symmetric:
+        raise ValueError(f"{where} needs `model.symmetric: true`: it reads all views of both")
+
+
+def _regions(config: PretrainConfig) -> None:
+    """Regions that both crops show come from somewhere, and the crops meet."""
+    if not isinstance(config.inputs.get(PROPOSALS), SelectiveSearch):
+        raise ValueError(f"views.extra needs `inputs.{PROPOSALS}.kind: selective_search`: its regions come from there")
+    if not config.views.min_overlap or config.views.fallback != "central":
+        problem = "views.extra cuts regions that both crops show, and these crops need not meet"
+        raise Contradiction(problem, "Set views.min_overlap above 0 and views.fallback to central.")

@@ -7,7 +7,10 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from ground.config import Strict, later
+from pretrain.inputs import BoxFilter
 
+PROPOSALS = "proposals"
+"""Role of the input that says where the regions of ``InstanceViews`` are."""
 OBJECTS = "objects"
 """Role of the input that says where the patches of ``ObjectPairViews`` are."""
 
@@ -77,7 +80,21 @@ class ObjectPairViews(Strict):
         return [self.size] * 4
 
 
-Extra = Annotated[Spanning | ObjectPairViews, Field(discriminator="kind")]
+class InstanceViews(Strict):
+    """Views 2, 3, …: regions that both crops show, with the first crop's colours (UniVIP)."""
+
+    kind: Literal["instances"]
+    count: PositiveInt = 4
+    size: PositiveInt = 96
+    boxes: BoxFilter = BoxFilter(min_side=64)
+    """Which regions count, and what random ones are like."""
+    tries: PositiveInt = 20
+    """Draws of both crops, until they share ``count`` regions."""
+    box_tries: PositiveInt = 100
+    """Draws of each random region that makes up the number."""
+
+
+Extra = Annotated[Spanning | ObjectPairViews | InstanceViews, Field(discriminator="kind")]
 
 
 class Views(Strict):

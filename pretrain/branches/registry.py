@@ -12,6 +12,7 @@ from pretrain.branches.object_masks import ObjectMasksBranch
 from pretrain.branches.object_pairs import ObjectPairsBranch
 from pretrain.branches.pixel import PixelContrastBranch
 from pretrain.branches.propagation import PixelPropagationBranch
+from pretrain.branches.scene_instances import SceneInstancesBranch
 from pretrain.branches.semantic_grouping import SemanticGroupingBranch
 
 _BRANCHES: dict[str, Callable[[int, Any], Branch]] = {
@@ -21,6 +22,7 @@ _BRANCHES: dict[str, Callable[[int, Any], Branch]] = {
     "object_pairs": ObjectPairsBranch,
     "pixel_contrast": PixelContrastBranch,
     "pixel_propagation": PixelPropagationBranch,
+    "scene_instances": SceneInstancesBranch,
     "semantic_grouping": SemanticGroupingBranch,
 }
 

@@ -14,10 +14,15 @@ from pretrain.views.boxes import ious
 
 
 def filtered(boxes: NDArray[Any], rule: BoxFilter) -> NDArray[Any]:
+    """``distinct``, or the first box if none is; so there is always one: (B, 4) of (N, 4)."""
+    kept = distinct(boxes, rule)
+    return kept if len(kept) else boxes[:1]
+
+
+def distinct(boxes: NDArray[Any], rule: BoxFilter) -> NDArray[Any]:
     """The first ``most`` of ``boxes`` (N, 4) that are large, not too long, and no double of one kept before: (B, 4).
 
-    The first box if none is; so there is always one (Jiahao000/ORL openselfsup/datasets/correspondence.py
-    ``box_filter``).
+    As in Jiahao000/ORL openselfsup/datasets/correspondence.py ``box_filter``.
     """
     w, h = boxes[:, 2].astype(np.int64), boxes[:, 3].astype(np.int64)
     shaped = (np.minimum(w, h) >= rule.min_side) & (np.maximum(w, h) / np.minimum(w, h) <= rule.max_aspect)
@@ -27,7 +32,7 @@ def filtered(boxes: NDArray[Any], rule: BoxFilter) -> NDArray[Any]:
             break
         if not kept or ious(boxes[kept], boxes[index]).max() <= rule.max_iou:
             kept.append(index)
-    return boxes[kept or [0]]
+    return boxes[kept]
 
 
 def nearest(bank: Tensor, images: range, count: int) -> Tensor:

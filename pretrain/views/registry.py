@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pretrain.view_config import ObjectPairViews, Spanning, Views
+from pretrain.view_config import InstanceViews, ObjectPairViews, Spanning, Views
+from pretrain.views.instances import InstancesLayout
 from pretrain.views.layout import Layout, TwoCrops
 from pretrain.views.object_pairs import ObjectPairsLayout
 from pretrain.views.spanning import TwoCropsAndSpan
@@ -21,4 +22,6 @@ def build_layout(views: Views, inputs: dict[str, Path]) -> Layout:
         return TwoCropsAndSpan(views, views.extra, inputs)
     if isinstance(views.extra, ObjectPairViews):
         return ObjectPairsLayout(views, views.extra, inputs)
+    if isinstance(views.extra, InstanceViews):
+        return InstancesLayout(views, views.extra, inputs)
     return TwoCrops(views, inputs)

@@ -37,7 +37,8 @@ def launch(world, recipe, out):
 
 
 @pytest.mark.parametrize(
-    "recipe", ["pixcon-sr", "pixcon-coord", "densecl", "byol", "odin", "orl", "pixpro-image", "slotcon-sim-sr"]
+    "recipe",
+    ["pixcon-sr", "pixcon-coord", "densecl", "byol", "odin", "orl", "pixpro-image", "slotcon-sim-sr", "univip"],
 )
 def test_two_processes_equal_one_with_the_whole_batch(recipe, tmp_path):
     if not torch.distributed.is_gloo_available():

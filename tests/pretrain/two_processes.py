@@ -8,14 +8,16 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.distributed as dist
+from safetensors.numpy import save_file
 
 from ground.config import merge
 from pretrain import distributed, recipes
 from pretrain.model.student_teacher import StudentTeacher
+from pretrain.prepare import selective_search
 from pretrain.prepare.found import Found
 from pretrain.prepare.ragged import Ragged
 from pretrain.training.loop import Trainer
-from pretrain.view_config import OBJECTS
+from pretrain.view_config import OBJECTS, PROPOSALS
 from pretrain.views.dataset import Batch
 from pretrain.views.registry import build_layout
 
@@ -26,6 +28,7 @@ SPECIAL = {
         "views": {"extra": {"size": 96}},
         "model": {"branches": {"objects": {"discovery": {"clusters": 4, "samples": 3}}}},
     },
+    "univip": {"views": {"extra": {"size": 32}}},
 }
 """What a recipe needs beside the settings of all."""
 
@@ -75,10 +78,11 @@ def fixed_batch(shown, rank, world):
 
 
 def found(folder):
-    """What ORL's layout is made of; nothing is cut from it here."""
+    """What layouts of patches are made of; nothing is cut from it here."""
     one = Ragged.stack([np.ones((1, 4), np.uint16)])
     Found(one, np.zeros((1, 1), np.int32), Ragged.stack([np.zeros((1, 2), np.uint16)])).save(folder)
-    return {OBJECTS: folder}
+    save_file({"boxes": one.values, "offsets": one.offsets}, folder / selective_search.NAME)
+    return {OBJECTS: folder, PROPOSALS: folder}
 
 
 def main(name, out):
