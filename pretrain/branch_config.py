@@ -115,7 +115,8 @@ class PixelContrast(Contrast):
     @model_validator(mode="after")
     def _reweight_needs_similarity(self) -> Self:
         if self.reweight and self.matcher.kind != "similarity":
-            raise ValueError("reweight needs `matcher.kind: similarity`: its weights are matched similarities")
+            problem = "reweight needs `matcher.kind: similarity`: its weights are matched similarities"
+            raise Contradiction(problem, "Change the matcher, or remove reweight by `reweight: null`.")
         return self
 
 

@@ -100,10 +100,6 @@ class PretrainConfig(Strict):
         batch = self.train.batch
         if batch % self.train.accumulate:
             raise ValueError(f"train.batch {batch} is not divisible by train.accumulate {self.train.accumulate}")
-        if self.model.norm.kind == "shuffle":
-            group = self.model.norm.group
-            if group < 2 or (batch // self.train.accumulate) % group:
-                raise ValueError(f"model.norm.group {group} must be at least 2 and divide the batch of {batch}")
         if self.initial == bool(self.model.branches):
             raise ValueError("model.branches must name a loss, or `initial: true` say that nothing is trained")
         if self.initial and self.inputs:

@@ -28,9 +28,12 @@ def check(config: PretrainConfig) -> None:
     Raises:
         ValueError: naming the field.
     """
+    if config.model.norm.kind == "shuffle":
+        _shuffling(config.model.norm.group, config.train.batch // config.train.accumulate)
     for name, branch in config.model.branches.items():
         where = f"model.branches.{name}"
         _batch(where, branch, config)
+        _directions(where, branch, config)
         _overlap(where, branch, config)
         if isinstance(branch, ObjectMasks):
             _masks(where, branch, config)
@@ -49,10 +52,30 @@ def _batch(where: str, branch: Branch, config: PretrainConfig) -> None:
     """Queues and groups divide the batch."""
     batch = config.train.batch
     if isinstance(branch, Contrast) and branch.queue % batch:
-        raise ValueError(f"{where}.queue {branch.queue} is not divisible by train.batch {batch}")
+        problem = f"{where}.queue {branch.queue} is not divisible by train.batch {batch}"
+        raise Contradiction(problem, f"Take a multiple, e.g. {max(1, round(branch.queue / batch)) * batch}.")
     micro = batch // config.train.accumulate
     if isinstance(branch, PixelContrast | SemanticGrouping) and micro > branch.group and micro % branch.group:
-        raise ValueError(f"{where}.group {branch.group} does not divide the batch of {micro}")
+        problem = f"{where}.group {branch.group} does not divide the batch of {micro}"
+        raise Contradiction(problem, f"Choose from: {_divisors(micro)}.")
+
+
+def _directions(where: str, branch: Branch, config: PretrainConfig) -> None:
+    """A branch whose views are the same in one direction as in both has no single direction."""
+    views = 2 + len(config.views.extra.sizes if config.views.extra else [])
+    if not config.model.symmetric and branch.passes(False, views) == branch.passes(True, views):
+        raise Contradiction(f"model.symmetric is false, and {where} needs both directions", "Allowed: true.")
+
+
+def _shuffling(group: int, images: int) -> None:
+    """ShuffleBN's groups divide the images that are forwarded together."""
+    if group < 2 or images % group:
+        problem = f"model.norm.group {group} must be at least 2, as one image has no batch statistics, and divide "
+        raise Contradiction(f"{problem}the batch of {images}", f"Choose from: {_divisors(images)}.")
+
+
+def _divisors(images: int) -> str:
+    return ", ".join(str(number) for number in range(2, images + 1) if images % number == 0)
 
 
 def _overlap(where: str, branch: Branch, config: PretrainConfig) -> None:

@@ -56,6 +56,9 @@ class Section:
         """
         overrides = merge(_nested(self.path, {}), overrides)
         said, own = self._in(overrides, where), self._in(settings, where)
+        if EVERY in own:
+            problem = f'`{self.name}."*"` stands in the recipe; it is for profiles and --set'
+            raise ConfigError(where, problem, f"Say it of each {self.word}.")
         every = said.pop(EVERY, {})
         for name, value in said.items():
             if name not in own and not (isinstance(value, dict) and "kind" in value):

@@ -1,0 +1,114 @@
+"""Settings that cannot be: each is refused with the field, the value and what is allowed, however it was said."""
+
+import shutil
+
+import pytest
+import yaml
+
+from ground.errors import ConfigError
+from pretrain import recipes
+
+KINDS = "image_contrast, image_regression, "
+REFUSED = {
+    "reweighting without masks": (
+        "pixcon-sr",
+        {"views": {"min_overlap": 0.0}},
+        ("model.branches.pixel.reweight", "views.min_overlap is 0", "above 0"),
+    ),
+    "a queue that the batch does not divide": (
+        "pixcon-sr",
+        {"model": {"branches": {"image": {"queue": 1000}}}},
+        ("model.branches.image.queue 1000", "train.batch 512", "Take a multiple, e.g. 1024."),
+    ),
+    "a queue shorter than the batch": (
+        "byol",
+        {"model": {"branches": {"image": {"kind": "image_contrast", "queue": 100}}}},
+        ("model.branches.image.queue 100", "e.g. 512."),
+    ),
+    "ShuffleBN with one image a group": (
+        "densecl",
+        {"model": {"norm": {"group": 1}}},
+        ("model.norm.group 1", "one image has no batch statistics", "Choose from: 2, 4, 8, 16, 32, 64, 128, 256, 512."),
+    ),
+    "ShuffleBN in groups that leave a rest": (
+        "densecl",
+        {"model": {"norm": {"group": 100}}, "train": {"accumulate": 2}},
+        ("model.norm.group 100", "the batch of 256", "Choose from: 2, 4, 8, 16, 32, 64, 128, 256."),
+    ),
+    "an unknown branch": (
+        "pixcon-sr",
+        {"model": {"branches": {"pixel": {"kind": "pixels"}}}},
+        ("model.branches.pixel.kind` = 'pixels'", f"allowed are {KINDS}", "Did you mean `pixel_contrast`?"),
+    ),
+    "a branch of no kind": (
+        "pixcon-sr",
+        {"model": {"branches": {"pixel": {"kind": None}}}},
+        ("model.branches.pixel.kind` = 'None'", f"allowed are {KINDS}"),
+    ),
+    "an unknown matcher": (
+        "pixcon-sr",
+        {"model": {"branches": {"pixel": {"matcher": {"kind": "nearest"}}}}},
+        ("model.branches.pixel.matcher.kind` = 'nearest'", "allowed are similarity, coordinate."),
+    ),
+    "reweighting by coordinates": (
+        "pixcon-sr",
+        {"model": {"branches": {"pixel": {"matcher": {"kind": "coordinate"}}}}},
+        ("model.branches.pixel`", "reweight needs `matcher.kind: similarity`", "`reweight: null`"),
+    ),
+    "groups that leave a rest": (
+        "pixcon-sr",
+        {"model": {"branches": {"pixel": {"group": 100}}}},
+        ("model.branches.pixel.group 100", "the batch of 512", "Choose from: 2, 4, 8,"),
+    ),
+}
+STARRED = {
+    "a queue that the batch does not divide": ("pixcon-sr", {"queue": 1000}),
+    "an unknown matcher": ("pixcon-sr", {"matcher": {"kind": "nearest"}}),
+    "reweighting by coordinates": ("pixcon-sr", {"matcher": {"kind": "coordinate"}}),
+    "groups that leave a rest": ("pixcon-sr", {"group": 100}),
+}
+
+
+def refusal(name, overrides):
+    with pytest.raises(ConfigError) as caught:
+        recipes.resolve(name, overrides)
+    assert str(caught.value).count("\n") == 0
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_an_override_that_cannot_be_is_refused(case):
+    name, overrides, parts = REFUSED[case]
+    said = refusal(name, overrides)
+    assert said.startswith(f"recipe `{name}`: ")
+    assert all(part in said for part in parts), said
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_recipe_that_extends_another_is_refused_in_the_same_words(case, tmp_path, monkeypatch):
+    name, settings, _ = REFUSED[case]
+    expected = refusal(name, settings)
+    home = tmp_path / "recipes"
+    shutil.copytree(recipes.HOME, home)
+    (home / "mine.yaml").write_text(yaml.safe_dump({"extends": name, "title": "Mine", **settings}))
+    monkeypatch.setattr(recipes, "HOME", home)
+    assert refusal("mine", {}) == expected.replace(f"recipe `{name}`", "recipe `mine`")
+
+
+@pytest.mark.parametrize("case", STARRED)
+def test_a_star_is_refused_in_the_same_words(case):
+    name, every = STARRED[case]
+    assert refusal(name, {"model": {"branches": {"*": every}}}) == refusal(name, REFUSED[case][1])
+
+
+def test_a_star_of_an_unknown_kind_lists_the_kinds():
+    said = refusal("pixcon-sr", {"model": {"branches": {"*": {"kind": "pixels"}}}})
+    assert "model.branches.image.kind` = 'pixels': allowed are" in said
+
+
+def test_a_star_in_a_recipe_is_refused(tmp_path, monkeypatch):
+    home = tmp_path / "recipes"
+    shutil.copytree(recipes.HOME, home)
+    (home / "mine.yaml").write_text("extends: pixcon-sr\nmodel: {branches: {'*': {queue: 1024}}}\n")
+    monkeypatch.setattr(recipes, "HOME", home)
+    assert '`model.branches."*"` stands in the recipe; it is for profiles and --set' in refusal("mine", {})
