@@ -230,6 +230,10 @@ class SceneInstances(Branch):
     terms: SceneTerms = SceneTerms()
     transport: Transport = Transport()
 
+    def passes(self, symmetric: bool, views: int) -> tuple[set[int], set[int]]:
+        """All through both: no term has a single direction."""
+        return set(range(views)), set(range(views))
+
 
 AnyBranch = Annotated[
     ImageContrast

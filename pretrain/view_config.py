@@ -93,6 +93,11 @@ class InstanceViews(Strict):
     box_tries: PositiveInt = 100
     """Draws of each random region that makes up the number."""
 
+    @property
+    def sizes(self) -> list[int]:
+        """Side of each view it adds, in pixels."""
+        return [self.size] * self.count
+
 
 Extra = Annotated[Spanning | ObjectPairViews | InstanceViews, Field(discriminator="kind")]
 

@@ -55,6 +55,11 @@ REFUSED = {
         {"model": {"branches": {"pixel": {"matcher": {"kind": "coordinate"}}}}},
         ("model.branches.pixel`", "reweight needs `matcher.kind: similarity`", "`reweight: null`"),
     ),
+    "one direction of a branch that needs both": (
+        "univip",
+        {"model": {"symmetric": False}},
+        ("model.symmetric is false", "needs both directions", "Allowed: true."),
+    ),
     "groups that leave a rest": (
         "pixcon-sr",
         {"model": {"branches": {"pixel": {"group": 100}}}},
