@@ -213,7 +213,7 @@ def test_it_trains_all_its_parts_and_needs_its_proposals(tiny, photos, tmp_path)
         ({"views": {"min_overlap": 0}}, r"these crops need not meet\. Set views\.min_overlap above 0"),
         ({"views": {"fallback": "unconditioned"}}, r"these crops need not meet\. .*views\.fallback to central"),
         ({"inputs": {"proposals": None}}, r"views\.extra needs `inputs\.proposals\.kind: selective_search`"),
-        ({"model": {"symmetric": False}}, r"model\.branches\.scenes needs `model\.symmetric: true`"),
+        ({"model": {"symmetric": False}}, r"model\.branches\.scenes needs both directions\. Allowed: true"),
         ({"model": {"branches": {"scenes": {"transport": {"epsilon": 0}}}}}, r"scenes\.transport\.epsilon"),
         ({"model": {"branches": {"scenes": {"predictor": None}}}}, r"scenes\.predictor"),
         ({"model": {"branches": {"scenes": {"predictor": {"out": 128}}}}}, r"scenes\.predictor\.out 128"),
