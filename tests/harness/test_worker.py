@@ -232,7 +232,7 @@ def test_what_torchrun_leaves_behind_does_not_reach_a_job(place, runs, planned, 
     (tmp_path / "show_environment.py").write_text(
         "import os, pathlib\ndef show(path):\n    pathlib.Path(path).write_text(' '.join(os.environ))\n"
     )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("MASTER_ADDR", "nowhere")
     executor = Executor(tmp_path / "submitit", workers=1)
