@@ -22,7 +22,7 @@ def settings(config: BaseModel) -> Settings:
         return whole
     return {
         **{name: whole[name] for name in ("recipe", "version", "initial")},
-        "model": {"backbone": whole["model"]["backbone"]},
+        "model": {name: whole["model"][name] for name in ("backbone", "zero_residuals") if name in whole["model"]},
         "train": {"threads": whole["train"]["threads"]},
     }
 

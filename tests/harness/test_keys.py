@@ -92,7 +92,8 @@ def test_a_recipe_that_trains_nothing_has_a_key_of_what_its_weights_are_drawn_fr
     assert key("pretrain.train.epochs=3", "pretrain.optim.lr=9", "pretrain.views.size=32") == key()
     assert key(data="c" * 64, device="cuda") == key()
     others = [key("pretrain.model.backbone=resnet18"), key("pretrain.train.threads=1"), key("random-init.version=9")]
-    assert len({key(), key(seed=1), key(profile="mini"), *others}) == 6
+    others.append(key("random-init.model.zero_residuals=true"))
+    assert len({key(), key(seed=1), key(profile="mini"), *others}) == 7
 
 
 def test_what_a_pretraining_rests_on_changes_its_key_by_role():
