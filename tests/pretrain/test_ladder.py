@@ -17,6 +17,12 @@ MOCO_TO_BYOL = {
     "views.second.solarize": (0.0, 0.2),
     "optim.lr": (0.3, 0.4),
 }
+SCALED = {  # what a profile makes of the crop floors and rates: (MoCo-v2's, BYOL's)
+    "smoke": (((0.45, 1.0), (0.3, 1.0)), (0.0075, 0.01)),
+    "laptop": (((0.45, 1.0), (0.3, 1.0)), (0.01125, 0.015)),
+    "mini": (((0.4, 1.0), (0.2, 1.0)), (0.0375, 0.05)),
+    "paper": (MOCO_TO_BYOL["views.scale"], MOCO_TO_BYOL["optim.lr"]),
+}
 HEADS = [f"model.branches.{branch}" for branch in ("image", "pixel")]
 STEPS = [
     (
@@ -49,9 +55,9 @@ def flat(settings, path=""):
     return found
 
 
-def difference(one, other):
+def difference(one, other, resolve):
     """``{field: (one's, other's)}``; a mapping that only one of them has is one field."""
-    left, right = (flat(recipes.resolve(name, {}).model_dump()) for name in (one, other))
+    left, right = (flat(resolve(name).model_dump()) for name in (one, other))
     for mine, theirs in ((left, right), (right, left)):
         for absent in [path for path, value in mine.items() if value is None and path not in theirs]:
             below = [path for path in theirs if path.startswith(f"{absent}.")]
@@ -62,7 +68,7 @@ def difference(one, other):
 
 @pytest.mark.parametrize(("one", "other", "expected"), STEPS, ids=[f"{one}→{other}" for one, other, _ in STEPS])
 def test_neighbours_differ_by_what_the_row_says(one, other, expected):
-    found = difference(one, other)
+    found = difference(one, other, lambda name: recipes.resolve(name, {}))
     assert found.keys() == expected.keys()
     for path, (before, after) in expected.items():
         assert found[path][0] == before, path
@@ -70,6 +76,18 @@ def test_neighbours_differ_by_what_the_row_says(one, other, expected):
             assert found[path][1].items() >= after.items(), path
         else:
             assert found[path][1] == after, path
+
+
+@pytest.mark.parametrize("profile", SCALED)
+@pytest.mark.parametrize(("one", "other", "expected"), STEPS, ids=[f"{one}→{other}" for one, other, _ in STEPS])
+def test_a_profile_keeps_neighbours_apart_by_the_same_fields(profile, one, other, expected):
+    found = difference(one, other, profiles.load(profile).recipe)
+    assert found.keys() == expected.keys()
+    if expected is MOCO_TO_BYOL:
+        assert (found["views.scale"], found["optim.lr"]) == SCALED[profile]
+        (moco, _), (byol, _) = found["views.scale"]
+        assert moco > byol
+        assert found["optim.lr"][0] / found["optim.lr"][1] == pytest.approx(0.3 / 0.4)
 
 
 @pytest.mark.parametrize("profile", ["smoke", "mini", "paper"])
