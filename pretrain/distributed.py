@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gc
 import os
-from typing import cast
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
+
+from ground.errors import ConfigError
 
 
 def rank() -> int:
@@ -21,10 +22,31 @@ def world() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
-def start(device: torch.device) -> None:
-    """Join the process group that the launcher's environment describes (``WORLD_SIZE`` > 1), if there is one."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
+def start(device: torch.device) -> torch.device:
+    """Join the process group that the launcher's environment describes (``WORLD_SIZE`` > 1), if there is one.
+
+    Returns:
+        The device of this process: of several on CUDA each has the GPU of its ``LOCAL_RANK``.
+
+    Raises:
+        ConfigError: there is no such GPU.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        return device
+    if device.type == "cuda":
+        device = _own_gpu()
+        torch.cuda.set_device(device)
+    if not dist.is_initialized():
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    return device
+
+
+def _own_gpu() -> torch.device:
+    local, gpus = os.environ.get("LOCAL_RANK", ""), torch.cuda.device_count()
+    if local not in map(str, range(gpus)):
+        problem = f"`{local}` names none of the {gpus} GPUs of this machine"
+        raise ConfigError("LOCAL_RANK", problem, "Start by torchrun, with at most one process a GPU.")
+    return torch.device("cuda", int(local))
 
 
 def stop() -> None:
@@ -55,9 +77,12 @@ def mean(values: Tensor) -> Tensor:
     return values / world()
 
 
-def use_cuda_norms(model: nn.Module) -> nn.Module:
-    """Torch's fused synchronised batch norm in place of ours, where it can run."""
-    return cast(nn.Module, nn.SyncBatchNorm.convert_sync_batchnorm(model))
+def of_first(decision: bool, device: torch.device) -> bool:
+    """What the first process decided, on all of them; waits for ``device``."""
+    told = torch.tensor(decision, dtype=torch.uint8, device=device)
+    if world() > 1:
+        dist.broadcast(told, src=0)
+    return bool(told)
 
 
 def group_sum(values: Tensor, share: int, group: int) -> Tensor:

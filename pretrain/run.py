@@ -52,7 +52,7 @@ def run(
     device = choose_device(config)
     torch.set_num_threads(config.train.threads)
     torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
-    distributed.start(device)
+    device = distributed.start(device)
     _check_processes(config)
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(derive_seed("init", seed))

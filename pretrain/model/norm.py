@@ -14,7 +14,7 @@ class SyncBatchNorm(nn.BatchNorm2d):
     """Batch norm whose statistics span every process; on (B, C) and (B, C, H, W) alike.
 
     ``torch.nn.SyncBatchNorm`` runs on CUDA alone; this one also on CPU and gloo. In one process it is
-    ``nn.BatchNorm2d``, bit for bit. On CUDA with several processes ``pretrain.distributed`` puts torch's in its place.
+    ``nn.BatchNorm2d``, bit for bit. On CUDA with several processes ``use_fused_norms`` puts torch's in its place.
     """
 
     def _check_input_dim(self, input: Tensor) -> None:
@@ -50,6 +50,17 @@ class SyncBatchNorm(nn.BatchNorm2d):
         self.num_batches_tracked.add_(1)
         self.running_mean.lerp_(mean, self.momentum)
         self.running_var.lerp_(variance, self.momentum)
+
+
+def use_fused_norms(network: nn.Module) -> None:
+    """Put torch's fused synchronised batch norm, which runs on CUDA alone, in the place of ours.
+
+    Only of ours: a norm of one process's groups (ShuffleBN) stays what it is.
+    """
+    for parent in list(network.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, SyncBatchNorm):
+                setattr(parent, name, nn.SyncBatchNorm.convert_sync_batchnorm(child))
 
 
 def in_groups(network: nn.Module, images: Tensor, group: int) -> Tensor:

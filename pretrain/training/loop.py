@@ -21,6 +21,7 @@ from ground.seeding import derive_seed, generator
 from pretrain import distributed
 from pretrain.branches.base import Geometry
 from pretrain.config import PretrainConfig
+from pretrain.model.norm import use_fused_norms
 from pretrain.model.student_teacher import StudentTeacher
 from pretrain.training.export import export_backbone
 from pretrain.training.monitor import Monitor, Outcome
@@ -48,7 +49,7 @@ class Trainer:
         if self.config.train.channels_last:
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if distributed.world() > 1 and self.device.type == "cuda":
-            self.model = cast(StudentTeacher, distributed.use_cuda_norms(self.model))
+            use_fused_norms(self.model)
         trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         self.optimizer = build_optimizer(self.config.optim, trained)
         self.scaler = GradScaler(self.device.type, enabled=self.config.train.precision == "fp16")
@@ -130,9 +131,13 @@ def train(trainer: Trainer, images: list[Path], out: Path, report: Report) -> di
             raise batch
         monitor.step(step, steps, trainer.step(batch, step, steps, steps_per_epoch))
         due = time.monotonic() - last_saved > settings.checkpoint_minutes * 60
-        if distributed.rank() == 0 and (due or step + 1 == steps):
-            monitor.flush()  # a diverged state is never saved
-            checkpoint.save(saved, step + 1, trainer.parts, reproducible(monitor.latest))
+        if distributed.world() > 1:
+            # Clocks differ. All follow the first one's, and ask only where the host has waited for the device anyway.
+            due = monitor.settled and distributed.of_first(due, trainer.device)
+        if due or step + 1 == steps:
+            monitor.flush()  # by every process; a diverged state is never saved
+            if distributed.rank() == 0:
+                checkpoint.save(saved, step + 1, trainer.parts, reproducible(monitor.latest))
             last_saved = time.monotonic()
         epoch, into = divmod(step + 1, steps_per_epoch)
         kept = settings.snapshot_epochs and not into and not epoch % settings.snapshot_epochs

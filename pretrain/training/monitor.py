@@ -53,8 +53,13 @@ class Monitor:
         if distributed.rank() == 0:
             self._report(step + 1, total, **self.latest)
 
+    @property
+    def settled(self) -> bool:
+        """Whether every loss is read: the same on all processes."""
+        return not self._pending
+
     def flush(self) -> None:
-        """Read the pending losses.
+        """Read the pending losses. Every process has to call it after the same step: it averages over them.
 
         Raises:
             DivergedError: one is not finite, naming the step and its images.

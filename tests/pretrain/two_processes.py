@@ -33,7 +33,7 @@ SPECIAL = {
 """What a recipe needs beside the settings of all."""
 
 
-def config(name):
+def config(name, changes):
     heads = {part: {"hidden": 16, "out": 8} for part in ("projector", "predictor")}
     settings = {
         "views": {"size": 64},
@@ -45,7 +45,7 @@ def config(name):
         "train": {"epochs": 1, "batch": BATCH, "precision": "fp32", "threads": 1, "channels_last": False},
         "optim": {"lr": 0.01, "warmup_epochs": 0},
     }
-    return recipes.resolve(name, merge(settings, SPECIAL.get(name, {})))
+    return recipes.resolve(name, merge(merge(settings, SPECIAL.get(name, {})), changes))
 
 
 def fixed_batch(shown, rank, world):
@@ -85,12 +85,12 @@ def found(folder):
     return {OBJECTS: folder, PROPOSALS: folder}
 
 
-def main(name, out):
+def main(name, out, changes):
     faulthandler.dump_traceback_later(80, exit=True)  # a process that waits for the other says where
     torch.set_num_threads(1)
     distributed.start(torch.device("cpu"))
     torch.manual_seed(0)
-    settings = config(name)
+    settings = config(name, json.loads(changes))
     layout = build_layout(settings.views, found(Path(out) / "found" / str(distributed.rank())))
     trainer = Trainer(settings, StudentTeacher(settings.model), layout, torch.device("cpu"), seed=0)
     batch = fixed_batch(layout.shown, distributed.rank(), distributed.world())
