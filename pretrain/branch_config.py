@@ -110,7 +110,8 @@ class PixelContrast(Contrast):
     matcher: Matcher = Similarity()
     reweight: Reweight | None = None
     group: PositiveInt = 128
-    """Images over which weights are normalised: one GPU's share in the official code, whatever the GPUs here."""
+    """Images over which weights are normalised: one GPU's share in the official code, whatever the GPUs here. A smaller
+    batch is one group; a smaller part of an accumulated batch is refused where weights differ."""
 
     @model_validator(mode="after")
     def _reweight_needs_similarity(self) -> Self:
@@ -195,7 +196,8 @@ class SemanticGrouping(Branch):
     slot_weight: PositiveFloat
     slot_temperature: PositiveFloat
     group: PositiveInt = 64
-    """Images over which slot losses and reweighted terms are averaged: one GPU's share in the official code."""
+    """Images over which slot losses and reweighted terms are averaged: one GPU's share in the official code. A smaller
+    batch is one group; a smaller part of an accumulated batch is refused."""
 
     @model_validator(mode="after")
     def _comparable(self) -> Self:

@@ -18,7 +18,9 @@ from pretrain.view_config import Probability, Views
 
 
 class Norm(Strict):
-    """``sync``: batch norm over the whole batch. ``shuffle``: over groups of ``group`` images, keys shuffled (MoCo)."""
+    """``sync``: batch norm over the images of all processes. ``shuffle``: over groups of ``group`` images, keys
+    shuffled among the images of all processes (MoCo). Both see what is forwarded at once: the batch, or one of its
+    ``train.accumulate`` parts."""
 
     kind: Literal["sync", "shuffle"] = "sync"
     group: PositiveInt = 128
@@ -59,6 +61,8 @@ class Train(Strict):
     epochs: PositiveInt = 800
     batch: PositiveInt = 512
     accumulate: PositiveInt = 1
+    """Parts of the batch that are forwarded one after the other, to save memory. Batch norms, groups and a slot's
+    negatives see one part at a time, so results are others."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp16"
     channels_last: bool = True
     threads: PositiveInt = 4

@@ -54,10 +54,22 @@ def _batch(where: str, branch: Branch, config: PretrainConfig) -> None:
     if isinstance(branch, Contrast) and branch.queue % batch:
         problem = f"{where}.queue {branch.queue} is not divisible by train.batch {batch}"
         raise Contradiction(problem, f"Take a multiple, e.g. {max(1, round(branch.queue / batch)) * batch}.")
-    micro = batch // config.train.accumulate
-    if isinstance(branch, PixelContrast | SemanticGrouping) and micro > branch.group and micro % branch.group:
+    parts = config.train.accumulate
+    micro = batch // parts
+    if not isinstance(branch, PixelContrast | SemanticGrouping):
+        return
+    if micro > branch.group and micro % branch.group:
         problem = f"{where}.group {branch.group} does not divide the batch of {micro}"
         raise Contradiction(problem, f"Choose from: {_divisors(micro)}.")
+    # A whole batch smaller than the group is one group, as small profiles have it. Its parts would be groups unasked.
+    if parts > 1 and micro < branch.group and _weighs_by_group(branch):
+        problem = f"{where}.group {branch.group} exceeds the {micro} images forwarded at once with train.accumulate"
+        raise Contradiction(f"{problem} {parts}", f"Lower train.accumulate, or the group to at most {micro}.")
+
+
+def _weighs_by_group(branch: PixelContrast | SemanticGrouping) -> bool:
+    """Whether the loss depends on ``group``: where every cell counts alike, groups of any size have the same mean."""
+    return isinstance(branch, SemanticGrouping) or branch.reweight is not None or branch.matcher.kind == "coordinate"
 
 
 def _directions(where: str, branch: Branch, config: PretrainConfig) -> None:

@@ -65,6 +65,21 @@ REFUSED = {
         {"model": {"branches": {"pixel": {"group": 100}}}},
         ("model.branches.pixel.group 100", "the batch of 512", "Choose from: 2, 4, 8,"),
     ),
+    "parts of a batch that no group of reweighted cells fits in": (
+        "pixcon-sr",
+        {"train": {"accumulate": 8}},
+        ("model.branches.pixel.group 128", "the 64 images", "train.accumulate 8", "Lower train.accumulate", "most 64"),
+    ),
+    "parts of a batch that no group of slots fits in": (
+        "slotcon",
+        {"train": {"accumulate": 16}},
+        ("model.branches.slots.group 64", "the 32 images", "train.accumulate 16", "the group to at most 32."),
+    ),
+    "parts of a batch that no group of cells near each other fits in": (
+        "pixcon-coord",
+        {"train": {"accumulate": 8}},
+        ("model.branches.pixel.group 128", "the 64 images", "the group to at most 64."),
+    ),
 }
 STARRED = {
     "a queue that the batch does not divide": ("pixcon-sr", {"queue": 1000}),
@@ -104,6 +119,19 @@ def test_a_recipe_that_extends_another_is_refused_in_the_same_words(case, tmp_pa
 def test_a_star_is_refused_in_the_same_words(case):
     name, every = STARRED[case]
     assert refusal(name, {"model": {"branches": {"*": every}}}) == refusal(name, REFUSED[case][1])
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides"),
+    [
+        ("pixcon-sr", {"train": {"batch": 64}}),  # a whole batch smaller than a group is one
+        ("pixcon-sr", {"train": {"accumulate": 4}}),
+        ("pixcon-sr", {"train": {"accumulate": 8}, "model": {"branches": {"pixel": {"group": 64}}}}),
+        ("pixcon-sim", {"train": {"accumulate": 8}}),  # all cells count alike
+    ],
+)
+def test_groups_that_fit_or_do_not_matter_are_taken(name, overrides):
+    assert recipes.resolve(name, overrides).recipe == name
 
 
 def test_a_star_of_an_unknown_kind_lists_the_kinds():

@@ -111,7 +111,8 @@ def test_where_the_images_lie_and_what_else_lies_there_changes_nothing(tiny, pho
 
 
 def test_accumulation_sees_every_image_once_and_enqueues_the_whole_batch(tiny, photos, tmp_path, monkeypatch):
-    config = tiny("pixcon-sr", {"train": {"accumulate": 2}, "model": {"branches": {"*": {"queue": 64}}}})
+    every = {"queue": 64, "group": 4}
+    config = tiny("pixcon-sr", {"train": {"accumulate": 2}, "model": {"branches": {"*": every}}})
     taken = []
     whole = loop.Trainer._accumulate
     monkeypatch.setattr(loop.Trainer, "_accumulate", lambda self, b: (taken.append(b.indices), whole(self, b))[1])

@@ -247,7 +247,8 @@ def test_terms_that_read_where_the_views_meet_need_views_that_do(recipe, field):
 
 
 def test_gradient_accumulation_trains_on_the_whole_batch(tiny, photos, tmp_path):
-    config = tiny("slotcon-sim-sr", {"train": {"accumulate": 2, "epochs": 1}})
+    parts = {"train": {"accumulate": 2, "epochs": 1}, "model": {"branches": {"*": {"group": 4}}}}
+    config = tiny("slotcon-sim-sr", parts)
     metrics = run(config, seed=0, folders=[photos], out=tmp_path / "out")
     assert metrics["loss/slots"] > 0
     state = torch.load(tmp_path / "out" / "checkpoint.pt", weights_only=True)["model"]
