@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ground.config import Contradiction
 from ground.errors import ConfigError
 from ground.seeding import derive_seed
 from harness import datasets, devices, keys
@@ -113,8 +114,13 @@ class Builder:
         """The work behind one of a recipe's inputs and, before it, all that this rests on.
 
         Its seed is nobody's but its own: no two pre-trainings of one recipe need other regions.
+
+        Raises:
+            ConfigError: it cannot use the pre-training that it names.
         """
-        config, folders = recipe.inputs[role], self.source.folders(recipe)
+        config = recipe.inputs[role]
+        self._check_pretrained(role, recipe)
+        folders = self.source.folders(recipe)
         data, device = self._images(folders), devices.choose(_device(config, recipe))
         seed = derive_seed("prepare", config.kind) % 2**31
         parents = {needed: self._prepare(needed, recipe) for needed in config.needs}
@@ -133,6 +139,15 @@ class Builder:
             data=self._learns_from(folders, data),
             parents=parents,
         )
+
+    def _check_pretrained(self, role: str, recipe: PretrainConfig) -> None:
+        """Whether a recipe's input can use the pre-trainings it names: known now, before any of them is spent."""
+        config = recipe.inputs[role]
+        for needed, name in config.pretrained.items():
+            try:
+                config.check_pretrained(needed, self.profile.recipe(name), recipe.data)
+            except Contradiction as error:
+                raise ConfigError(f"recipe `{recipe.recipe}`", f"inputs.{role}.{error}", error.remedy) from None
 
     def _add(self, config: PretrainConfig | TaskConfig | Input, parents: dict[str, Job], **fields: Any) -> Job:
         """A job with these fields, unless it is there: whoever asks for the same work shares it."""

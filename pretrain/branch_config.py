@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
@@ -30,6 +30,8 @@ class Branch(Strict):
     weight: PositiveFloat = 1.0
     projector: Head = Head()
     predictor: Head | None = Head()
+    hands_over: ClassVar[bool] = True
+    """Whether the finished network has its projector, for inputs of other recipes to compare images with."""
 
     def passes(self, symmetric: bool, views: int) -> tuple[set[int], set[int]]:
         """Which of a sample's views pass through the student, and which through networks without gradient."""
@@ -73,6 +75,7 @@ class ObjectPairs(Branch):
 
     kind: Literal["object_pairs"]
     predictor: Head = Head()
+    hands_over: ClassVar[bool] = False
     terms: TermWeights = TermWeights()
 
     def passes(self, symmetric: bool, views: int) -> tuple[set[int], set[int]]:

@@ -4,11 +4,14 @@ that ask for the same. One settings class a kind; what does the work is ``pretra
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from ground.config import Settings, Strict, not_identity, validate
+from ground.config import Contradiction, Settings, Strict, not_identity, suggest, validate
+
+if TYPE_CHECKING:
+    from pretrain.config import PretrainConfig
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -33,6 +36,18 @@ class Input(Strict):
     def pretrained(self) -> dict[str, str]:
         """Role → the recipe whose finished pre-training it reads in this role, from the same seed."""
         return {}
+
+    def check_pretrained(self, role: str, pretrained: PretrainConfig, data: str) -> None:
+        """Whether it can use what the recipe it reads in ``role`` will leave.
+
+        Args:
+            role: one of ``pretrained``.
+            pretrained: that recipe, at the scale of the plan.
+            data: what the recipe learns from whose input this is.
+
+        Raises:
+            Contradiction: it cannot; the message begins with the field of this input.
+        """
 
 
 class SelectiveSearch(Input):
@@ -95,6 +110,19 @@ class Correspondences(Input):
     def pretrained(self) -> dict[str, str]:
         """The backbone that compares."""
         return {"weights": self.recipe}
+
+    def check_pretrained(self, role: str, pretrained: PretrainConfig, data: str) -> None:
+        """It is trained, on the same data, and leaves the projector of ``branch``."""
+        if pretrained.initial:
+            problem = f"recipe `{self.recipe}` trains nothing and has no projector"
+            raise Contradiction(problem, "Name a recipe that trains, as orl-stage1 does.")
+        if pretrained.data != data:
+            problem = f"recipe `{self.recipe}` learns from {pretrained.data}, this recipe from {data}"
+            raise Contradiction(problem, f"Name a recipe that learns from {data}.")
+        left = sorted(name for name, branch in pretrained.model.branches.items() if branch.hands_over)
+        if self.branch not in left:
+            problem = f"branch `{self.branch}` is none whose projector recipe `{self.recipe}` leaves"
+            raise Contradiction(problem, suggest(self.branch, left) if left else "It leaves none: name another recipe.")
 
 
 AnyInput = Annotated[SelectiveSearch | Correspondences, Field(discriminator="kind")]

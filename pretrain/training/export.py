@@ -9,7 +9,6 @@ from safetensors.torch import save as safetensors
 from torch import Tensor, nn
 
 from ground.files import atomic_path
-from pretrain.branches.base import ProjectedBranch
 from pretrain.config import Model
 from pretrain.model.student_teacher import StudentTeacher
 
@@ -26,7 +25,11 @@ def export_network(path: Path, model: StudentTeacher, config: Model) -> None:
 
     Nothing is written for a recipe none of whose branches has a single projector.
     """
-    heads = {name: branch.projector for name, branch in model.branches.items() if isinstance(branch, ProjectedBranch)}
+    heads = {
+        name: model.branches[name].get_submodule("projector")
+        for name, branch in config.branches.items()
+        if branch.hands_over
+    }
     if not heads:
         return
     tensors = {f"backbone.{name}": value for name, value in model.student.resnet.state_dict().items()}

@@ -220,5 +220,11 @@ def test_a_recipe_that_rests_on_itself_is_refused(data):
         plan(recipes=("staged",), overrides=circle)
 
 
+def test_a_pretraining_that_an_input_cannot_use_is_refused_by_the_plan(data):
+    with pytest.raises(ConfigError) as caught:
+        plan(recipes=("staged",), overrides=("regional.data=coco+",))
+    assert str(caught.value) == "recipe `staged`: inputs.alike.weights of `regional` are of coco+. Take coco."
+
+
 def test_an_override_of_a_stage_is_in_the_label(data):
     assert plan(recipes=("staged",), overrides=("regional.train.epochs=9",)).label == "bare.yaml + overrides"

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from ground.config import Contradiction
 from ground.errors import ConfigError, DataError
 from ground.seeding import generator
 from pretrain import recipes
@@ -17,7 +18,7 @@ from pretrain.model.student_teacher import StudentTeacher
 from pretrain.prepare.found import Found
 from pretrain.prepare.ragged import Ragged
 from pretrain.run import BACKBONE, run
-from pretrain.training.export import NETWORK
+from pretrain.training.export import NETWORK, export_network
 from pretrain.view_config import OBJECTS
 from pretrain.views.boxes import ious
 from pretrain.views.dataset import ViewsDataset
@@ -152,6 +153,44 @@ def test_without_what_it_rests_on_it_is_refused(tiny, photos, tmp_path):
 def test_settings_that_contradict_each_other_are_refused(overrides, message):
     with pytest.raises(ConfigError, match=message):
         recipes.resolve("orl", overrides)
+
+
+def refused_by(recipe, of="orl", **changes):
+    """What recipe ``of``, its stage 2 changed, says of the pre-training of ``recipe``."""
+    config = recipes.resolve(of, {})
+    alike = config.inputs["objects"].model_copy(update={"recipe": recipe, **changes})
+    with pytest.raises(Contradiction) as caught:
+        alike.check_pretrained("weights", recipes.resolve(recipe, {}), config.data)
+    return f"{caught.value}. {caught.value.remedy}"
+
+
+def test_stage_two_refuses_a_pretraining_it_cannot_use():
+    nope = refused_by("orl-stage1", branch="nope")
+    assert nope == "branch `nope` is none whose projector recipe `orl-stage1` leaves. Choose from: image."
+    assert refused_by("orl-stage1", branch="images").endswith("Did you mean `image`?")
+    assert refused_by("slotcon").endswith("recipe `slotcon` leaves. Choose from: slots.")
+    assert refused_by("orl", branch="objects").endswith("It leaves none: name another recipe.")
+    assert refused_by("random-init").startswith("recipe `random-init` trains nothing")
+    data = refused_by("orl-stage1-cocoplus")
+    assert data.startswith("recipe `orl-stage1-cocoplus` learns from coco+, this recipe from coco.")
+    assert "learns from coco, this recipe from coco+" in refused_by("orl-stage1", of="orl-cocoplus")
+
+
+def test_every_recipe_can_use_what_it_rests_on():
+    for config in (recipes.resolve(name, {}) for name in recipes.names()):
+        for work in config.inputs.values():
+            for role, name in work.pretrained.items():
+                work.check_pretrained(role, recipes.resolve(name, {}), config.data)
+
+
+@pytest.mark.parametrize("recipe", ["byol", "mocov2plus", "odin", "orl", "pixcon-sr", "pixpro", "slotcon", "univip"])
+def test_a_branch_leaves_a_projector_where_its_settings_say_so(tiny, tmp_path, recipe):
+    config = tiny(recipe).model
+    left = {name for name, branch in config.branches.items() if branch.hands_over}
+    export_network(tmp_path / NETWORK, StudentTeacher(config), config)
+    there = load_file(tmp_path / NETWORK) if left else {}
+    assert {name.split(".")[1] for name in there if name.startswith("projectors.")} == left
+    assert (tmp_path / NETWORK).exists() == bool(left)
 
 
 def test_coco_plus_changes_the_images_alone():

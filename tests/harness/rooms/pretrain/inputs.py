@@ -2,7 +2,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from ground.config import Strict, not_identity, validate
+from ground.config import Contradiction, Strict, not_identity, validate
 
 
 class Input(Strict):
@@ -11,6 +11,10 @@ class Input(Strict):
     device: Literal["auto", "cpu", "cuda"] = not_identity("auto")
     needs: ClassVar = ()
     pretrained: ClassVar = {}
+
+    def check_pretrained(self, role, pretrained, data):
+        if pretrained.data != data:
+            raise Contradiction(f"{role} of `{pretrained.recipe}` are of {pretrained.data}", f"Take {data}.")
 
 
 class Regions(Input):
