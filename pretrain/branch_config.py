@@ -33,6 +33,13 @@ class Branch(Strict):
     hands_over: ClassVar[bool] = True
     """Whether the finished network has its projector, for inputs of other recipes to compare images with."""
 
+    @model_validator(mode="after")
+    def _comparable(self) -> Self:
+        if self.predictor and self.predictor.out != self.projector.out:
+            problem = f"predictor.out {self.predictor.out} is not projector.out {self.projector.out}"
+            raise Contradiction(problem, "Give both the same: predictions are compared with projections.")
+        return self
+
     def passes(self, symmetric: bool, views: int) -> tuple[set[int], set[int]]:
         """Which of a sample's views pass through the student, and which through networks without gradient."""
         return ({0, 1}, {0, 1}) if symmetric else ({0}, {1})
@@ -201,13 +208,6 @@ class SemanticGrouping(Branch):
     group: PositiveInt = 64
     """Images over which slot losses and reweighted terms are averaged: one GPU's share in the official code. A smaller
     batch is one group; a smaller part of an accumulated batch is refused."""
-
-    @model_validator(mode="after")
-    def _comparable(self) -> Self:
-        if self.predictor.out != self.projector.out:
-            problem = f"predictor.out {self.predictor.out} is not projector.out {self.projector.out}"
-            raise Contradiction(problem, "Give both the same: predicted slots are compared with slots.")
-        return self
 
 
 class SceneTerms(Strict):

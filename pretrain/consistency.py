@@ -28,6 +28,8 @@ def check(config: PretrainConfig) -> None:
     Raises:
         ValueError: naming the field.
     """
+    if not config.initial:
+        _statistics(config.train.batch, config.train.accumulate)
     if config.model.norm.kind == "shuffle":
         _shuffling(config.model.norm.group, config.train.batch // config.train.accumulate)
     for name, branch in config.model.branches.items():
@@ -77,6 +79,14 @@ def _directions(where: str, branch: Branch, config: PretrainConfig) -> None:
     views = 2 + len(config.views.extra.sizes if config.views.extra else [])
     if not config.model.symmetric and branch.passes(False, views) == branch.passes(True, views):
         raise Contradiction(f"model.symmetric is false, and {where} needs both directions", "Allowed: true.")
+
+
+def _statistics(batch: int, parts: int) -> None:
+    """What is forwarded at once has batch statistics."""
+    if batch // parts < 2:
+        problem = f"train.batch {batch} with train.accumulate {parts} forwards one image at once"
+        remedy = f"Take a batch of at least {2 * parts}: one image has no batch statistics."
+        raise Contradiction(problem, remedy)
 
 
 def _shuffling(group: int, images: int) -> None:
@@ -129,9 +139,6 @@ def _instances(where: str, branch: SceneInstances, config: PretrainConfig) -> No
     if branch.instances != extra.count:
         problem = f"{where}.instances {branch.instances} is not views.extra.count {extra.count}"
         raise Contradiction(problem, "Give both the same.")
-    if branch.predictor.out != branch.projector.out:
-        problem = f"{where}.predictor.out {branch.predictor.out} is not projector.out {branch.projector.out}"
-        raise Contradiction(problem, "Give both the same: predictions are compared with projections.")
     if not config.model.symmetric:
         raise ValueError(f"{where} needs `model.symmetric: true`: it reads all views of both")
 

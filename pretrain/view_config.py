@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
-from ground.config import Strict, later
+from ground.config import Contradiction, Strict, later
 from pretrain.inputs import BoxFilter
 
 PROPOSALS = "proposals"
@@ -15,6 +15,20 @@ OBJECTS = "objects"
 """Role of the input that says where the patches of ``ObjectPairViews`` are."""
 
 Probability = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(gt=0, le=1)]
+Side = Annotated[int, Field(ge=32)]
+"""Pixels; a backbone has one cell for 32 of them."""
+
+
+def _ordered(pair: tuple[float, float]) -> tuple[float, float]:
+    low, high = pair
+    if low > high:
+        raise Contradiction("must be (low, high)", f"Write [{high:g}, {low:g}].")
+    return pair
+
+
+Range = Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(_ordered)]
+"""(low, high), drawn between."""
 
 
 class Jitter(Strict):
@@ -23,10 +37,11 @@ class Jitter(Strict):
 
     kind: Literal["bylike", "official"] = "bylike"
     probability: Probability = 0.8
-    brightness: float = 0.4
-    contrast: float = 0.4
-    saturation: float = 0.2
-    hue: float = 0.1
+    brightness: NonNegativeFloat = 0.4
+    contrast: NonNegativeFloat = 0.4
+    saturation: NonNegativeFloat = 0.2
+    hue: float = Field(0.1, ge=0, le=0.5)
+    """In turns of the circle of colours: half a turn either way is all of it."""
 
 
 class Photometric(Strict):
@@ -36,7 +51,7 @@ class Photometric(Strict):
     gray: Probability = 0.2
     blur: Probability
     blur_kernel: PositiveInt = 23
-    blur_sigma: tuple[PositiveFloat, PositiveFloat] = (0.1, 2.0)
+    blur_sigma: Range = (0.1, 2.0)
     solarize: Probability
 
     @model_validator(mode="after")
@@ -50,7 +65,7 @@ class Spanning(Strict):
     """A third view (number 2): the smallest rectangle that covers both crops, shown as it is (Odin)."""
 
     kind: Literal["spanning"]
-    size: PositiveInt = 448
+    size: Side = 448
 
     @property
     def sizes(self) -> list[int]:
@@ -63,10 +78,10 @@ class ObjectPairViews(Strict):
     and one of a similar image that looks like it. Odd views have the second crop's colours, even ones the first's."""
 
     kind: Literal["object_pairs"]
-    size: PositiveInt = 96
-    area: tuple[PositiveFloat, PositiveFloat] = (0.5, 2.0)
+    size: Side = 96
+    area: Range = (0.5, 2.0)
     """Of the moved region, over the region's."""
-    aspect: tuple[PositiveFloat, PositiveFloat] = (0.5, 2.0)
+    aspect: Range = (0.5, 2.0)
     """Of the moved region, width over height, log-uniform."""
     shift: float = Field(0.5, ge=0)
     """Of its centre, at most, over the region's sides."""
@@ -85,7 +100,7 @@ class InstanceViews(Strict):
 
     kind: Literal["instances"]
     count: PositiveInt = 4
-    size: PositiveInt = 96
+    size: Side = 96
     boxes: BoxFilter = BoxFilter(min_side=64)
     """Which regions count, and what random ones are like."""
     tries: PositiveInt = 20
@@ -105,9 +120,9 @@ Extra = Annotated[Spanning | ObjectPairViews | InstanceViews, Field(discriminato
 class Views(Strict):
     """Two crops of one image and what happens to each, and views beside them."""
 
-    size: PositiveInt = 224
-    scale: tuple[Probability, Probability] = (0.08, 1.0)
-    ratio: tuple[PositiveFloat, PositiveFloat] = (3 / 4, 4 / 3)
+    size: Side = 224
+    scale: Annotated[tuple[Share, Share], AfterValidator(_ordered)] = (0.08, 1.0)
+    ratio: Range = (3 / 4, 4 / 3)
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     min_overlap: Probability = 0.01
     """Share of crop 2's area that must lie in crop 1; 0 leaves the crops independent."""
@@ -117,11 +132,3 @@ class Views(Strict):
     first: Photometric
     second: Photometric
     extra: Extra | None = later(None)
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        for name in ("scale", "ratio"):
-            low, high = getattr(self, name)
-            if low > high:
-                raise ValueError(f"{name} must be (low, high)")
-        return self

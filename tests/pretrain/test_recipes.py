@@ -48,7 +48,7 @@ PIXELS = {"model": {"branches": {"pixel": {"kind": "pixels"}}}}
         (NEAREST, r"matcher\.kind` = 'nearest': allowed are similarity, coordinate\."),
         (PIXELS, r"pixel\.kind` = 'pixels': allowed are image_contrast.*Did you mean `pixel_contrast`"),
         ({"model": {"branches": {"image": None, "pixel": None}}}, "branches must name a loss"),
-        ({"views": {"scale": [1.0, 0.1]}}, r"scale must be \(low, high\)"),
+        ({"views": {"scale": [1.0, 0.1]}}, r"views\.scale` = \[1\.0, 0\.1\]: must be \(low, high\)"),
         ({"views": {"first": {"blur_kernel": 4}}}, "blur_kernel must be odd"),
         ({"train": {"precision": "fp8"}}, "'fp32', 'bf16' or 'fp16'"),
     ],

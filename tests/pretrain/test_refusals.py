@@ -9,6 +9,15 @@ from ground.errors import ConfigError
 from pretrain import recipes
 
 KINDS = "image_contrast, image_regression, "
+
+
+def nested(path, value):
+    """``value`` at ``path`` of otherwise empty settings."""
+    for part in reversed(path):
+        value = {part: value}
+    return value
+
+
 REFUSED = {
     "reweighting without masks": (
         "pixcon-sr",
@@ -65,6 +74,75 @@ REFUSED = {
         {"model": {"branches": {"pixel": {"group": 100}}}},
         ("model.branches.pixel.group 100", "the batch of 512", "Choose from: 2, 4, 8,"),
     ),
+    **{
+        f"predictions of another length than projections, {name}": (
+            name,
+            {"model": {"branches": {branch: {"predictor": {"out": 1}}}}},
+            (f"`model.branches.{branch}`: predictor.out 1 is not projector.out", "Give both the same"),
+        )
+        for name, branch in {
+            "byol": "image",
+            "mocov2plus": "image",
+            "pixcon-sr": "pixel",
+            "odin": "objects",
+            "orl": "objects",
+            "univip": "scenes",
+            "slotcon": "slots",
+            "pixpro-image": "image",
+        }.items()
+    },
+    **{
+        f"nothing between bounds, views.{path}": (
+            name,
+            nested(["views", *path.split(".")], [2.0, 0.5]),
+            (f"`views.{path}` = [2.0, 0.5]: must be (low, high)", "Write [0.5, 2]."),
+        )
+        for name, path in [
+            ("byol", "ratio"),
+            ("byol", "first.blur_sigma"),
+            ("orl", "extra.area"),
+            ("orl", "extra.aspect"),
+        ]
+    },
+    "crops that start high and end low": (
+        "byol",
+        {"views": {"scale": [1.0, 0.1]}},
+        ("`views.scale` = [1.0, 0.1]: must be (low, high)", "Write [0.1, 1]."),
+    ),
+    "crops of no area": ("byol", {"views": {"scale": [0.0, 1.0]}}, ("`views.scale.0` = 0.0", "greater than 0")),
+    **{
+        f"jitter the wrong way, {name}": (
+            "byol",
+            {"views": {"second": {"jitter": {name: -0.1}}}},
+            (f"`views.second.jitter.{name}` = -0.1", "greater than or equal to 0"),
+        )
+        for name in ("brightness", "contrast", "saturation", "hue")
+    },
+    "hues beyond the circle": (
+        "byol",
+        {"views": {"first": {"jitter": {"hue": 0.6}}}},
+        ("`views.first.jitter.hue` = 0.6", "less than or equal to 0.5"),
+    ),
+    **{
+        f"views smaller than a cell, {name}": (
+            name,
+            nested(path, 31),
+            (f"`{'.'.join(path)}` = 31", "greater than or equal to 32"),
+        )
+        for name, path in [
+            ("byol", ["views", "size"]),
+            ("orl", ["views", "extra", "size"]),
+            ("odin", ["views", "extra", "size"]),
+            ("univip", ["views", "extra", "size"]),
+        ]
+    },
+    "one image": ("byol", {"train": {"batch": 1}}, ("train.batch 1 ", "no batch statistics", "at least 2")),
+    "one image at once": (
+        "byol",
+        {"train": {"accumulate": 512}},
+        ("train.batch 512 with train.accumulate 512", "no batch statistics", "at least 1024"),
+    ),
+    "one image under ShuffleBN": ("densecl", {"train": {"batch": 1}}, ("train.batch 1 ", "at least 2")),
     "parts of a batch that no group of reweighted cells fits in": (
         "pixcon-sr",
         {"train": {"accumulate": 8}},

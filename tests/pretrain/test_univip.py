@@ -216,7 +216,7 @@ def test_it_trains_all_its_parts_and_needs_its_proposals(tiny, photos, tmp_path)
         ({"model": {"symmetric": False}}, r"model\.branches\.scenes needs both directions\. Allowed: true"),
         ({"model": {"branches": {"scenes": {"transport": {"epsilon": 0}}}}}, r"scenes\.transport\.epsilon"),
         ({"model": {"branches": {"scenes": {"predictor": None}}}}, r"scenes\.predictor"),
-        ({"model": {"branches": {"scenes": {"predictor": {"out": 128}}}}}, r"scenes\.predictor\.out 128"),
+        ({"model": {"branches": {"scenes": {"predictor": {"out": 128}}}}}, r"scenes`: predictor\.out 128"),
         ({"views": {"extra": {"boxes": {"max_aspect": 0.5}}}}, r"views\.extra\.boxes\.max_aspect"),
     ],
 )
