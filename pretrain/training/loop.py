@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from pretrain.views import photometric
 from pretrain.views.dataset import Batch, StepSampler, ViewsDataset, collate
 from pretrain.views.layout import Layout
 
+log = logging.getLogger(__name__)
 _DTYPE = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -124,6 +126,9 @@ def train(trainer: Trainer, images: list[Path], out: Path, report: Report) -> di
     first, metrics = checkpoint.restore(saved, trainer.parts, trainer.device)
     monitor = Monitor(out / "curves", images, settings.batch, settings.log_every, first, report)
     monitor.latest = metrics
+    warmup = trainer.config.optim.warmup_epochs
+    if settings.epochs <= warmup and distributed.rank() == 0:
+        log.warning("train.epochs %d ends within optim.warmup_epochs %g: the rate only rises", settings.epochs, warmup)
     loader = make_loader(trainer, images, first)
     last_saved = time.monotonic()
     for step, batch in enumerate(loader, start=first):

@@ -49,6 +49,13 @@ def test_every_recipe_trains_and_exports_a_whole_backbone(recipe, tiny, photos, 
     assert any((out / "curves").iterdir())
 
 
+@pytest.mark.parametrize(("warmup", "warned"), [(0.5, False), (1, True)])
+def test_a_training_that_ends_within_its_warmup_says_so(tiny, photos, tmp_path, caplog, warmup, warned):
+    config = tiny("byol", {"optim": {"warmup_epochs": warmup}, "train": {"epochs": 1}})
+    run(config, seed=0, folders=[photos], out=tmp_path / "out")
+    assert ("train.epochs 1 ends within optim.warmup_epochs 1: the rate only rises" in caplog.text) == warned
+
+
 def test_random_init_is_where_every_recipe_starts(tiny, photos, tmp_path):
     run(tiny("random-init"), seed=3, folders=[], out=tmp_path / "random")
     frozen = tiny("byol", {"optim": {"lr": 1e-30, "warmup_epochs": 0}, "train": {"epochs": 1}})
