@@ -162,7 +162,8 @@ def cases(fixture):
 def compare(recipe, expected, monkeypatch, constant=0.0):
     """Assert that three steps of a recipe are those of an official class, ``expected``.
 
-    Relative to the greatest value of a quantity, 1e-5; gradients of later steps, which rest on three others, 3e-5.
+    To 1e-5 of the greatest value of a quantity; gradients of later steps, which rest on the steps before, to 3e-5: 7e-6
+    is the worst with AVX2 and AVX-512, 2.1e-5 without vector instructions, which sum in another order.
     ``constant`` is what our loss has and theirs lacks.
     """
     steps = walk(recipe, [step.get("enqueued_view", 1) for step in expected], monkeypatch)
@@ -173,7 +174,7 @@ def compare(recipe, expected, monkeypatch, constant=0.0):
         near(ours.momentum, theirs["momentum"])
         assert len(ours.gradients) == len(theirs["gradients"])
         for gradient, sampled in zip(ours.gradients, theirs["gradients"], strict=True):
-            near_samples(gradient, sampled, 3e-5 if number else 1e-5)
+            near_samples(gradient, sampled, tolerance=3e-5 if number else 1e-5)
         if "matches" in theirs:
             assert [index.tolist() for index in ours.matches] == theirs["matches"]
         for name, queue in (("image", "queue"), ("pixel", "queue2")):
@@ -193,7 +194,7 @@ def near(ours, theirs, tolerance=1e-5):
     assert float((ours - theirs).abs().max()) <= tolerance * float(theirs.abs().max())
 
 
-def near_samples(ours, theirs, tolerance=1e-5):
-    """Equal norm and every 97th number, but for ``tolerance``."""
+def near_samples(ours, theirs, every=97, tolerance=1e-5):
+    """Equal norm and every ``every``-th number, each as ``near`` says."""
     near(float(ours.norm()), theirs["norm"], tolerance)
-    near(ours.flatten()[::97], theirs["samples"], tolerance)
+    near(ours.flatten()[::every], theirs["samples"], tolerance)

@@ -70,16 +70,8 @@ def _seen(students, teachers, geometry):
     return Seen((), dict(enumerate(students)), dict(enumerate(teachers)), geometry)
 
 
-def _assert_like(tensor, expected, relative=1e-5):
-    """The norm, and samples within ``relative`` of the largest of them.
-
-    Gradients of biases before a norm are 0, and rounding here and in the official code.
-    """
-    tensor = tensor.detach()
-    assert tensor.norm().item() == pytest.approx(expected["norm"], rel=relative, abs=1e-5)
-    samples = tensor.flatten()[:: max(1, tensor.numel() // 24)]
-    largest = max(map(abs, expected["samples"]))
-    assert samples.tolist() == pytest.approx(expected["samples"], rel=relative, abs=relative * largest + 3e-6)
+def _sampled(tensor):
+    return tensor.detach().flatten()[:: max(1, tensor.numel() // 24)]
 
 
 def test_coordinates_equal_the_official_ones():
@@ -101,7 +93,7 @@ def test_positives_equal_the_official_ones():
 
 
 @pytest.mark.parametrize("name", ["pixpro", "pixpro-image"])
-def test_losses_and_gradients_equal_the_official_ones(name):
+def test_losses_and_gradients_equal_the_official_ones(name, official):
     expected = FIXTURE["cases"][name]
     pixel, instance = _branches(image=name == "pixpro-image")
     students, teachers = _features()
@@ -119,14 +111,23 @@ def test_losses_and_gradients_equal_the_official_ones(name):
     assert total.item() == pytest.approx(expected["total"], rel=1e-5)
     total.backward()
     for student, gradient in zip(students, expected["gradient"], strict=True):
-        _assert_like(student.grad, gradient)
+        official.near(student.grad.norm(), gradient["norm"])
+        official.near(_sampled(student.grad), gradient["samples"])
     for module, gradients in expected["gradient_parameters"].items():
-        for parameter, gradient in zip(modules[module].parameters(), gradients, strict=True):
-            _assert_like(parameter.grad, gradient, relative=1e-4)
+        ours = [parameter.grad for parameter in modules[module].parameters()]
+        largest = max(gradient["norm"] for gradient in gradients)
+        # 0 but for rounding on either side: a bias that a batch norm takes out again.
+        vanish = [gradient["norm"] < 1e-5 * largest for gradient in gradients]
+        assert all(float(ours[n].norm()) < 2e-4 * largest for n, nothing in enumerate(vanish) if nothing)
+        stay = [n for n, nothing in enumerate(vanish) if not nothing]
+        # Sums over all cells of an image cancel: 3.6e-5 is the worst.
+        official.near([float(ours[n].norm()) for n in stay], [gradients[n]["norm"] for n in stay], 5e-5)
+        samples = [number for n in stay for number in gradients[n]["samples"]]
+        official.near(torch.cat([_sampled(ours[n]) for n in stay]), samples, 5e-5)
     assert all(parameter.grad is None for parameter in pixel.target.parameters())
 
 
-def test_propagation_and_each_images_cosine_equal_the_official_ones():
+def test_propagation_and_each_images_cosine_equal_the_official_ones(official):
     expected = FIXTURE["cases"]["pixpro"]
     pixel, _ = _branches(image=False)
     students, teachers = _features()
@@ -136,8 +137,9 @@ def test_propagation_and_each_images_cosine_equal_the_official_ones():
         shape = (len(PAIRS), GRID * GRID, -1)
         propagated.append(pixel.propagation(pixel.online(cells(student).flatten(0, 1)).view(shape)))
         keys.append(torch.nn.functional.normalize(pixel.momentum(cells(teacher).flatten(0, 1)).view(shape), dim=2))
-    for ours, official in zip(propagated, expected["propagated"], strict=True):
-        _assert_like(ours.transpose(1, 2), official)
+    for ours, theirs in zip(propagated, expected["propagated"], strict=True):
+        official.near(ours.norm().detach(), theirs["norm"])
+        official.near(_sampled(ours.transpose(1, 2)), theirs["samples"])
     boxes = [relative_box(box, size) for box, size in zip(geometry.boxes, geometry.sizes, strict=True)]
     for a in (0, 1):
         unit = torch.nn.functional.normalize(propagated[a], dim=2)

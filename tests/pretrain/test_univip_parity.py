@@ -42,7 +42,7 @@ def test_the_plan_equals_theirs_for_given_marginals():
     assert plan.flatten().tolist() == pytest.approx(THEIRS["plan"], rel=1e-5, abs=1e-7)
 
 
-def test_scene_terms_are_half_of_theirs_with_their_gradients():
+def test_scene_terms_are_half_of_theirs_with_their_gradients(official):
     """They take 2 − 2 cos, the paper and we the half of it."""
     o, _, scenes, targets, (weight, bias) = drawn()
     o, *scenes = (value.clone().requires_grad_() for value in (o, *scenes))
@@ -54,12 +54,12 @@ def test_scene_terms_are_half_of_theirs_with_their_gradients():
     (scene + belonging).backward()
     for value, expected in ((scenes[0], 0), (scenes[1], 1)):
         theirs = [g / 2 for g in THEIRS["gradients"]["scene"][expected]]
-        assert value.grad.flatten().tolist() == pytest.approx(theirs, rel=1e-4, abs=1e-7)
+        official.near(value.grad.flatten(), theirs)
     theirs = [g / 2 for g in THEIRS["gradients"]["scene_instance"]]
-    assert o.grad.flatten().tolist() == pytest.approx(theirs, rel=1e-4, abs=1e-7)
+    official.near(o.grad.flatten(), theirs)
 
 
-def test_the_instance_term_differs_from_theirs_by_the_marginals_alone():
+def test_the_instance_term_differs_from_theirs_by_the_marginals_alone(official):
     """Theirs is minus the sum of plan and cosine; with the marginals given their way ours gives the same."""
     o, t, scenes, targets, _ = drawn()
     prediction, projection = (scenes[0] + scenes[1]) / 2, (targets[0] + targets[1]) / 2
@@ -67,6 +67,6 @@ def test_the_instance_term_differs_from_theirs_by_the_marginals_alone():
     gives = (o @ projection.unsqueeze(2)).squeeze(2).relu() + 1e-8
     plan = sinkhorn(cost_of(o, t), takes, gives, OTA)
     as_theirs = -(plan * (1 - cost_of(o, t))).sum((1, 2))
-    assert as_theirs.tolist() == pytest.approx(THEIRS["instance"], rel=1e-4, abs=1e-5)
+    official.near(as_theirs, THEIRS["instance"])
     ours = [transported(*(v[i : i + 1] for v in (o, t, prediction, projection)), OTA).item() - 1 for i in range(B)]
-    assert ours == pytest.approx(THEIRS["instance_with_paper_marginals"], rel=1e-4)
+    official.near(ours, THEIRS["instance_with_paper_marginals"])
