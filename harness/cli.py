@@ -28,7 +28,8 @@ exit codes: 0 fine, 1 a job failed, 2 something to mend in what was asked, 130 s
 """
 SET_HELP = """\
 change a setting, e.g. pretrain.train.epochs=2 (every recipe), byol.optim.lr=0.1 (one), transfer.threads=1 (every
-task), voc_detection.schedule.base_lr=0.03 (one), scenes.seed=1; the more specific wins. What can change a result makes
+task), voc_detection.schedule.base_lr=0.03 (one), scenes.seed=1; the more specific wins, a
+profile's own values for one recipe included. What can change a result makes
 other runs of the jobs that it concerns, and is shown on the table; what cannot (e.g. pretrain.train.workers) does not
 """
 RERUN_HELP = """\
@@ -156,12 +157,22 @@ def _selection() -> Parser:
     )
     parser.add_argument("--store", default="runs", metavar="DIR", help="run store (default: runs)")
     parser.add_argument(
-        "--only", "--recipes", dest="recipes", default="", metavar="RECIPE,…", help="only these recipes"
+        "--only",
+        "--recipes",
+        dest="recipes",
+        action="append",
+        default=[],
+        metavar="RECIPE,…",
+        help="only these recipes",
     )
     parser.add_argument(
-        "--add", default="", metavar="RECIPE,…", help="rows for these recipes, too, that the table does not have"
+        "--add",
+        action="append",
+        default=[],
+        metavar="RECIPE,…",
+        help="rows for these recipes, too, that the table does not have",
     )
-    parser.add_argument("--tasks", default="", metavar="TASK,…", help="only these tasks")
+    parser.add_argument("--tasks", action="append", default=[], metavar="TASK,…", help="only these tasks")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the pre-trainings (default: 0)")
     return parser
 

@@ -7,7 +7,7 @@ import sys
 import time
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from harness.reconcile import Result
 
 WATCH_SECONDS = 2.0
+NOTHING = "No recipe or no task of this table is implemented: there is nothing to run."
 
 
 def request(options: Namespace) -> Request:
@@ -41,8 +42,8 @@ def request(options: Namespace) -> Request:
     )
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+def _names(texts: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name.strip() for text in texts for name in text.split(",") if name.strip())
 
 
 def run(options: Namespace) -> int:
@@ -84,7 +85,7 @@ def _summary(plan: Plan, store: Store, result: Result, seconds: float) -> int:
     looks, jobs = status.survey(store, plan.jobs), {job.name: job for job in plan.jobs}
     lines = [f"{len(jobs)} jobs: {status.counts(looks.values())}; {duration(seconds)}"]
     if not jobs:
-        lines = ["No recipe or no task of this table is implemented: there is nothing to run."]
+        lines = [NOTHING]
     lines += result.problems
     for name, look in result.failed.items():
         lines += [f"failed: {jobs[name].title}: {look.reason}", f"    log: {store.log(jobs[name])}"]
@@ -133,8 +134,10 @@ def show_plan(options: Namespace) -> int:
             f"{len(left)} of {len(plan.jobs)} jobs to run: {duration(sum(seconds.values()))} of work, "
             f"{duration(wall_clock(left, seconds, workers))} with {workers} at once ({basis})"
         )
-    else:
+    elif plan.jobs:
         print(f"{len(plan.jobs)} jobs: {status.counts(looks.values())}; nothing to run")
+    else:
+        print(NOTHING)
     _notes(plan, store, looks)
     return 0
 

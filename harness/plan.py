@@ -54,6 +54,14 @@ class Plan:
     """False while the scenes are not all there: then no job that reads data can be done yet."""
     changed: bool
     """Whether ``--set`` decides some result of the plan."""
+    seed: int = 0
+    """Of the pre-trainings."""
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a reader has to know besides profile and data: settings changed by hand, another pre-training's seed."""
+        other = [f"seed of the pre-trainings: {self.seed}"] if self.seed else []
+        return [*([self.profile.changes] if self.profile.changes else []), *other]
 
     @property
     def label(self) -> str:
@@ -95,7 +103,7 @@ def build(request: Request) -> Plan:
     behind_them = [job.recipe for job in jobs if job.recipe is not None]
     resolved = {name: profile.recipe(name) for name in dict.fromkeys([*recipes, *behind_them])}
     changed = bool(request.overrides) and _changed(profiles.load(request.profile), source, resolved, configs)
-    return Plan(layouts, jobs, profile, source, expected, builder.generated, changed)
+    return Plan(layouts, jobs, profile, source, expected, builder.generated, changed, request.seed)
 
 
 def _with_rows(layouts: tuple[Layout, ...], request: Request, profile: Profile) -> tuple[Layout, ...]:
@@ -107,7 +115,11 @@ def _with_rows(layouts: tuple[Layout, ...], request: Request, profile: Profile) 
     for name in names:
         if name not in known:
             raise ConfigError(f"recipe `{name}`", "unknown", suggest(name, known))
-    added = tuple(Row(label=profile.recipe(name).title or name, recipe=name, group="added") for name in names)
+    labels = {row.label for each in layouts for row in each.rows}
+    titles = {name: profile.recipe(name).title or name for name in names}
+    # A recipe that inherits the title of another row would pass for it.
+    shown = {name: title if title not in labels else f"{title} ({name})" for name, title in titles.items()}
+    added = tuple(Row(label=shown[name], recipe=name, group="added") for name in names)
     kept = {*request.recipes, *request.added} if request.recipes else {*listed, *names}
     return tuple(
         each.model_copy(update={"rows": tuple(row for row in (*each.rows, *added) if row.recipe in kept)})

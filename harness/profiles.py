@@ -141,7 +141,7 @@ def _override(option: str) -> Settings:
     parts = path.strip().split(".")
     where = f"--set {option}"
     if not equals or not all(parts) or len(parts) < 2:
-        raise ConfigError(where, "is not of the form PATH=VALUE", "Write e.g. --set pretrain.train.epochs=2")
+        raise ConfigError(where, "is not of the form SECTION.FIELD=VALUE", "Write e.g. --set pretrain.train.epochs=2")
     if parts[0] in recipe_names():
         parts.insert(0, "recipes")
     elif parts[0] in task_names():

@@ -90,7 +90,7 @@ def matrix(plan: Plan, layout: Layout, store: Store, looks: Mapping[str, Look]) 
 
 def heading(plan: Plan) -> str:
     """Profile, overrides and data of a plan."""
-    lines = [f"profile: {plan.label}; data: {plan.source.words}", plan.profile.changes]
+    lines = [f"profile: {plan.label}; data: {plan.source.words}", *plan.remarks]
     return "\n".join(line for line in lines if line)
 
 

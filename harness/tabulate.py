@@ -42,7 +42,7 @@ def show_table(options: Namespace) -> int:
             data=plan.source.words,
             deviations=deviations(plan),
             overrides=plan.profile.overrides if plan.changed else (),
-            notes=[*([plan.profile.changes] if plan.profile.changes else []), *collapses(plan, looks, layout.recipes)],
+            notes=[*plan.remarks, *collapses(plan, looks, layout.recipes)],
         )
         for layout in plan.layouts
     ]

@@ -344,3 +344,10 @@ def test_a_collapse_of_an_earlier_stage_is_pointed_out(place, staged, runs, caps
     do_until(runs, staged, "pretrain staged")
     assert output(capsys, "table", "1", "--only", "staged").count("regional: features collapsed") == 1
     assert "features collapsed" not in output(capsys, "table", "1", "--only", "byol")
+
+
+def test_recipes_may_be_named_in_one_option_or_in_several(planned, capsys):
+    once = output(capsys, "plan", "1", "--only", "byol,pixcon-sr")
+    assert output(capsys, "plan", "1", "--only", "byol", "--only", "pixcon-sr") == once
+    assert "byol" in once
+    assert "pixcon-sr" in once

@@ -228,3 +228,18 @@ def test_a_pretraining_that_an_input_cannot_use_is_refused_by_the_plan(data):
 
 def test_an_override_of_a_stage_is_in_the_label(data):
     assert plan(recipes=("staged",), overrides=("regional.train.epochs=9",)).label == "bare.yaml + overrides"
+
+
+def test_a_row_that_inherits_its_title_does_not_pass_for_the_other_and_another_seed_is_said(data, monkeypatch):
+    from pretrain import recipes
+
+    def titled(profile, name):
+        return recipes.resolve(name.removesuffix("-mine"), profile.pretrain).model_copy(update={"title": "BYOL"})
+
+    monkeypatch.setattr("harness.profiles.recipe_names", lambda: [*recipes.names(), "byol-mine"])
+    monkeypatch.setattr("harness.profiles.Profile.recipe", titled)
+    changed = plan(added=("byol-mine",), seed=3)
+    labels = [row.label for row in changed.layouts[0].rows if row.recipe.startswith("byol")]
+    assert labels == ["BYOL", "BYOL (byol-mine)"]
+    assert changed.remarks == ["seed of the pre-trainings: 3"]
+    assert plan().remarks == []
