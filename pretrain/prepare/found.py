@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
 from safetensors.numpy import save as safetensors
 
-from ground.errors import DataError
 from ground.files import atomic_path
-from pretrain.prepare.ragged import Ragged
+from pretrain.prepare.ragged import Ragged, read_arrays
 
 NAME = "correspondences.safetensors"
 
@@ -55,10 +53,7 @@ def load(folder: Path) -> Found:
     Raises:
         DataError: the file is gone.
     """
-    path = folder / NAME
-    if not path.exists():
-        raise DataError(path, "is gone", "Delete its run's folder and run again.")
-    arrays = load_file(path)
+    arrays = read_arrays(folder / NAME)
     return Found(
         Ragged(arrays["boxes"], arrays["box_offsets"]),
         arrays["neighbours"],

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from ground.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -42,3 +46,14 @@ class Ragged:
 def offsets(counts: NDArray[Any]) -> NDArray[np.int64]:
     """Where the rows of each image begin, and where the last one's end: (N + 1,)."""
     return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """What a job of prepared work left.
+
+    Raises:
+        DataError: the file is gone.
+    """
+    if not path.exists():
+        raise DataError(path, "is gone", "Delete its run's folder and run again.")
+    return load_file(path)

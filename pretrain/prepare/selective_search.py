@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from safetensors.numpy import load_file
 from safetensors.numpy import save as safetensors
 
 from ground.errors import ConfigError, DataError
@@ -20,7 +19,7 @@ from ground.progress import Report
 from ground.seeding import derive_seed
 from pretrain.inputs import SelectiveSearch
 from pretrain.prepare.pieces import Pieces
-from pretrain.prepare.ragged import Ragged
+from pretrain.prepare.ragged import Ragged, read_arrays
 
 NAME = "boxes.safetensors"
 
@@ -55,10 +54,7 @@ def load(folder: Path) -> Ragged:
     Raises:
         DataError: the file is gone.
     """
-    path = folder / NAME
-    if not path.exists():
-        raise DataError(path, "is gone", "Delete its run's folder and run again.")
-    arrays = load_file(path)
+    arrays = read_arrays(folder / NAME)
     return Ragged(arrays["boxes"], arrays["offsets"])
 
 
