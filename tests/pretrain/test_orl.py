@@ -177,10 +177,13 @@ def test_stage_two_refuses_a_pretraining_it_cannot_use():
 
 
 def test_every_recipe_can_use_what_it_rests_on():
+    checked = []
     for config in (recipes.resolve(name, {}) for name in recipes.names()):
         for work in config.inputs.values():
             for role, name in work.pretrained.items():
-                work.check_pretrained(role, recipes.resolve(name, {}), config.data)
+                work.check_pretrained(role, recipes.resolve(name, {}), config.data)  # raises where it cannot
+                checked.append((config.recipe, name))
+    assert checked == [("orl", "orl-stage1"), ("orl-cocoplus", "orl-stage1-cocoplus")]
 
 
 @pytest.mark.parametrize("recipe", ["byol", "mocov2plus", "odin", "orl", "pixcon-sr", "pixpro", "slotcon", "univip"])
