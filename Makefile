@@ -18,6 +18,7 @@ PYTHON =
 VENV := .venv
 BIN := $(VENV)/bin
 HARNESS := $(BIN)/harness
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SELECT = --profile "$(PROFILE)" --store "$(STORE)" $(if $(DATA),--data "$(DATA)") $(if $(ONLY),--only $(ONLY)) \
 	$(foreach each,$(IMAGES),--pretrain-images "$(each)") $(foreach each,$(SET),--set '$(each)')
 RUN = $(SELECT) --cluster $(CLUSTER) $(if $(WORKERS),--workers $(WORKERS))
@@ -75,12 +76,14 @@ $(VENV)/bin/python:
 	done; \
 	echo "make: no Python 3.11 or 3.12 with venv found. Install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 2
 
-$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/.installed: pyproject.toml constraints.txt requirements-openmmlab.txt | $(VENV)/bin/python
 	@echo "installing the packages; this happens once and takes some minutes"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@$(PIP) -c constraints.txt -e .
+	@$(PIP) --no-deps -r requirements-openmmlab.txt
 	@touch $@
 
-$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/.installed-dev: pyproject.toml constraints.txt requirements-openmmlab.txt | $(VENV)/bin/python
 	@echo "installing the packages; this happens once and takes some minutes"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(PIP) -c constraints.txt -e '.[dev]'
+	@$(PIP) --no-deps -r requirements-openmmlab.txt
 	@touch $@ $(VENV)/.installed

@@ -159,9 +159,9 @@ def _pretrain(job: Job, directory: Path, progress: Progress) -> Mapping[str, flo
 
 
 def _transfer(job: Job, directory: Path, progress: Progress) -> Mapping[str, float]:
-    from transfer.config import TaskConfig
+    from transfer import tasks
 
-    task, tool, root = validate(TaskConfig, job.config, directory / "job.json"), job.tool or "", Path(job.data["root"])
+    task, tool, root = tasks.parse(job.config, directory / "job.json"), job.tool or "", Path(job.data["root"])
     data = datasets.recheck_task(task, root, job.data["fingerprint"], _cache(directory))
     key = keys.transfer_key(
         task,

@@ -28,7 +28,8 @@ LIGHT = [
     "ground.config", "ground.catalog", "ground.files", "ground.seeding",
     "pretrain.config", "pretrain.branch_config", "pretrain.view_config", "pretrain.cost", "pretrain.inputs",
     "pretrain.recipes", "pretrain.data",
-    "transfer.config", "transfer.tasks", "transfer.data", "transfer.tool",
+    "transfer.config", "transfer.detection_config", "transfer.tasks", "transfer.data", "transfer.tool", "transfer.run",
+    "transfer.layouts.voc",
     "results.layout", "results.published",
     "slurm.executor", "harness.cli",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Which library trains and tests a detector. Light: finds packages without importing them."""
+"""Which library fine-tunes and tests. Light: finds packages without importing them."""
 
 from __future__ import annotations
 
@@ -11,26 +11,38 @@ from pathlib import Path
 from ground.errors import ConfigError
 from transfer.config import TaskConfig
 
+_REMEDIES = {
+    "detectron2": "Put a clone of facebookresearch/detectron2 on PYTHONPATH, or set `tool: auto`.",
+    "mmsegmentation": "Run `make` again: it installs mmsegmentation, mmengine and mmcv-lite.",
+}
+_MODULES = {"mmsegmentation": "mmseg"}
+"""Names to import by, where they are not the tool's."""
+
 
 def choose(config: TaskConfig) -> str:
-    """``"detectron2"`` where it is importable and can meet the protocol, else ``"torchvision"``.
-
-    detectron2 builds stage 4 of bottleneck blocks only (``Res5ROIHeads._build_res5_block``), so smaller
-    backbones always run through torchvision.
+    """The tool asked for, or the first of the task's own that is importable.
 
     Raises:
-        ConfigError: ``tool: detectron2`` is asked for and cannot be had.
+        ConfigError: it cannot run this task, or is not there.
     """
-    bottlenecks = config.model.backbone == "resnet50"
-    if config.tool == "detectron2" and not bottlenecks:
-        problem = f"tool `detectron2` cannot transfer all of {config.model.backbone}"
-        raise ConfigError(f"task `{config.name}`", problem, "Set `model.backbone: resnet50` or `tool: torchvision`.")
-    if config.tool == "detectron2" and find_spec("detectron2") is None:
-        remedy = "Put a clone of facebookresearch/detectron2 on PYTHONPATH, or set `tool: auto`."
-        raise ConfigError(f"task `{config.name}`", "tool `detectron2` is not importable", remedy)
+    where = f"task `{config.name}`"
     if config.tool == "auto":
-        return "detectron2" if bottlenecks and find_spec("detectron2") else "torchvision"
+        found = next((name for name in config.tools if _importable(name)), None)
+        if found is None:
+            raise ConfigError(
+                where, f"needs {' or '.join(config.tools)}", _REMEDIES.get(config.tools[-1], "Install it.")
+            )
+        return found
+    if config.tool not in config.tools:
+        problem = f"tool `{config.tool}` cannot run it at these settings"
+        raise ConfigError(where, problem, f"Set `tool: {config.tools[-1]}`, or `model.backbone: resnet50`.")
+    if not _importable(config.tool):
+        raise ConfigError(where, f"tool `{config.tool}` is not importable", _REMEDIES.get(config.tool, "Install it."))
     return config.tool
+
+
+def _importable(name: str) -> bool:
+    return find_spec(_MODULES.get(name, name)) is not None
 
 
 def version(tool: str) -> str:

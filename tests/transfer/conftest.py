@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from transfer.layouts.voc import CLASSES
 from transfer.tasks import resolve
-from transfer.voc import CLASSES
 
 TINY = {
     "sets": {"train": ["VOC2007/trainval"], "test": "VOC2007/test"},

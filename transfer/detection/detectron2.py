@@ -23,9 +23,9 @@ from detectron2.utils.events import EventStorage
 from torch import Tensor, nn
 
 from ground import backbones
-from transfer.config import TaskConfig
 from transfer.detection.detector import Detector, Targets
 from transfer.detection.names import renamed
+from transfer.detection_config import DetectionTask
 from transfer.weights import load_backbone
 
 
@@ -40,7 +40,7 @@ class Res5HeadsWithNorm(Res5ROIHeads):
         return blocks, channels
 
 
-def build(config: TaskConfig, weights: Path, classes: int) -> Detector:
+def build(config: DetectionTask, weights: Path, classes: int) -> Detector:
     """detectron2's Faster R-CNN over a pre-trained backbone; its heads drawn from torch's global generator.
 
     Raises:
@@ -57,7 +57,7 @@ def build(config: TaskConfig, weights: Path, classes: int) -> Detector:
     return Detectron2Detector(model, config.channels_last)
 
 
-def detectron2_config(config: TaskConfig, classes: int) -> CfgNode:
+def detectron2_config(config: DetectionTask, classes: int) -> CfgNode:
     """The model half of detectron2's config. One process sees the whole batch, so BN here is the paper's SyncBN."""
     model, proposals, test = config.model, config.model.proposals, config.test
     settings: dict[str, Any] = {

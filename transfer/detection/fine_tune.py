@@ -20,16 +20,16 @@ import torch
 from ground.errors import ConfigError
 from ground.progress import Report
 from ground.seeding import derive_seed
-from transfer.config import TaskConfig
 from transfer.detection.detector import Detector
 from transfer.detection.samples import resized
 from transfer.detection.training import Trainer
+from transfer.detection_config import DetectionTask
 from transfer.evaluators.voc import Detections
-from transfer.voc import CLASSES, Labelled
+from transfer.layouts.voc import CLASSES, Labelled
 
 
 def fine_tune(
-    config: TaskConfig,
+    config: DetectionTask,
     *,
     tool: str,
     seed: int,
@@ -69,7 +69,7 @@ def make_repeatable(device: torch.device) -> None:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
-def choose_device(config: TaskConfig) -> torch.device:
+def choose_device(config: DetectionTask) -> torch.device:
     """The device asked for; ``auto`` is CUDA where there is one.
 
     Raises:
@@ -83,7 +83,7 @@ def choose_device(config: TaskConfig) -> torch.device:
 
 @torch.no_grad()
 def detect(
-    config: TaskConfig, model: Detector, device: torch.device, test: list[Labelled], tested: Callable[[int], None]
+    config: DetectionTask, model: Detector, device: torch.device, test: list[Labelled], tested: Callable[[int], None]
 ) -> Detections:
     """The detections in ``test``, one image at a time, in pixels of the photographs; ``tested`` hears the count.
 

@@ -14,8 +14,8 @@ from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
 from torchvision.ops import RoIAlign
 
-from transfer.config import DetectionRules, Proposals, RegionDetector
 from transfer.detection.detector import Targets
+from transfer.detection_config import DetectionRules, Proposals, RegionDetector
 
 STRIDE = 16
 RPN_SAMPLES = 256

@@ -18,8 +18,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from ground.errors import DataError
 from ground.seeding import generator
-from transfer.config import TaskConfig
-from transfer.voc import Labelled
+from transfer.detection_config import DetectionTask
+from transfer.layouts.voc import Labelled
 
 Place = tuple[int, int]
 """(epoch, index of the image)."""
@@ -40,7 +40,7 @@ class Sample(NamedTuple):
 class TrainingSet(Dataset[Sample | DataError]):
     """Images resized and flipped by (epoch, index). A fault is returned, not raised: workers would garble it."""
 
-    def __init__(self, images: Sequence[Labelled], config: TaskConfig, seed: int) -> None:
+    def __init__(self, images: Sequence[Labelled], config: DetectionTask, seed: int) -> None:
         self.images, self.config, self.seed = images, config, seed
 
     def __getitem__(self, place: Place) -> Sample | DataError:
@@ -93,7 +93,7 @@ def resized(labelled: Labelled, short: int, longest: int) -> Tensor:
     return torch.from_numpy(np.array(image.resize(size, Image.Resampling.BILINEAR))).permute(2, 0, 1).contiguous()
 
 
-def order(images: Sequence[Labelled], config: TaskConfig, seed: int) -> Iterator[list[Place]]:
+def order(images: Sequence[Labelled], config: DetectionTask, seed: int) -> Iterator[list[Place]]:
     """Batches of places without end: epoch after epoch in a fresh shuffle, wide and tall images apart.
 
     Keeping shapes apart saves padding, as detectron2's ``AspectRatioGroupedDataset`` does.
@@ -108,7 +108,7 @@ def order(images: Sequence[Labelled], config: TaskConfig, seed: int) -> Iterator
                 group.clear()
 
 
-def batches(images: Sequence[Labelled], config: TaskConfig, seed: int, start: int) -> Iterator[list[Sample]]:
+def batches(images: Sequence[Labelled], config: DetectionTask, seed: int, start: int) -> Iterator[list[Sample]]:
     """Training batches from iteration ``start`` on, without end.
 
     Raises:

@@ -11,13 +11,13 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.models.resnet import ResNet
 
 from ground import backbones
-from transfer.config import TaskConfig
 from transfer.detection.detector import Detector, Targets
 from transfer.detection.heads import STRIDE, ProposalNetwork, RegionHeads
+from transfer.detection_config import DetectionTask
 from transfer.weights import load_backbone
 
 
-def build(config: TaskConfig, weights: Path, classes: int) -> Detector:
+def build(config: DetectionTask, weights: Path, classes: int) -> Detector:
     """The detector over a pre-trained backbone; its heads drawn from torch's global generator.
 
     Raises:
@@ -34,7 +34,7 @@ class TorchvisionDetector(Detector):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, config: TaskConfig, net: ResNet, classes: int) -> None:
+    def __init__(self, config: DetectionTask, net: ResNet, classes: int) -> None:
         super().__init__()
         settings = config.model
         stem = [net.conv1, net.bn1, net.relu, net.maxpool]

@@ -18,11 +18,11 @@ from ground.errors import DivergedError
 from ground.files import storage_errors
 from ground.progress import Report
 from ground.seeding import derive_seed
-from transfer.config import Schedule, TaskConfig
 from transfer.detection.detector import Detector
 from transfer.detection.precise_bn import renew
 from transfer.detection.samples import Sample, batches
-from transfer.voc import Labelled
+from transfer.detection_config import DetectionTask, Schedule
+from transfer.layouts.voc import Labelled
 
 
 def rate(schedule: Schedule, iteration: int) -> float:
@@ -46,7 +46,7 @@ def optimiser(model: nn.Module, schedule: Schedule) -> torch.optim.SGD:
 class Trainer:
     """Takes a detector from its pre-trained weights, or from its last checkpoint in ``out``, to the last iteration."""
 
-    config: TaskConfig
+    config: DetectionTask
     model: Detector
     seed: int
     device: torch.device

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from transfer.voc import CLASSES, Labelled
+from transfer.layouts.voc import CLASSES, Labelled
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -7,7 +7,7 @@ from PIL import Image
 
 from transfer.detection.detector import Detector
 from transfer.detection.fine_tune import detect, make_repeatable
-from transfer.voc import Labelled
+from transfer.layouts.voc import Labelled
 
 CPU = torch.device("cpu")
 

@@ -7,9 +7,9 @@ import torch
 from PIL import Image
 
 from ground.errors import DataError
-from transfer import voc
 from transfer.detection.samples import TrainingSet, batches, order, resized, zero_based
-from transfer.voc import Labelled
+from transfer.layouts import voc
+from transfer.layouts.voc import Labelled
 
 
 def labelled(width, height, boxes=((1, 1, 10, 10),)):
@@ -35,7 +35,7 @@ def test_fewer_images_than_a_batch_still_make_batches(tiny):
 
 
 def test_a_sample_is_a_function_of_seed_epoch_and_index(tiny, voc_root):
-    images = voc.load(voc.listed(voc_root, "VOC2007/trainval"))
+    images = voc.read_all(voc.listed(voc_root, "VOC2007/trainval"))
     once = [TrainingSet(images, tiny, 0)[(epoch, 2)] for epoch in range(8)]
     twice = [TrainingSet(images, tiny, 0)[(epoch, 2)] for epoch in range(8)]
     assert all(
@@ -78,7 +78,7 @@ def test_the_longer_side_is_bounded(tmp_path):
 def test_a_truncated_photograph_is_named(tiny, voc_root, workers):
     path = voc_root / "VOC2007" / "JPEGImages" / "000004.jpg"
     path.write_bytes(path.read_bytes()[:700])
-    images = voc.load(voc.listed(voc_root, "VOC2007/trainval"))
+    images = voc.read_all(voc.listed(voc_root, "VOC2007/trainval"))
     config = tiny.model_copy(update={"workers": workers})
     with pytest.raises(DataError, match=r"000004.jpg: cannot be decoded"):
         list(islice(batches(images, config, 0, 0), 20))
@@ -86,6 +86,6 @@ def test_a_truncated_photograph_is_named(tiny, voc_root, workers):
 
 def test_a_photograph_of_another_size_is_named(voc_root):
     Image.new("RGB", (10, 10)).save(voc_root / "VOC2007" / "JPEGImages" / "000001.jpg")
-    image = voc.load(voc.listed(voc_root, "VOC2007/trainval"))[0]
+    image = voc.read_all(voc.listed(voc_root, "VOC2007/trainval"))[0]
     with pytest.raises(DataError, match=r"000001.jpg: is 10x10 where its annotation says 64x48"):
         resized(image, 48, 96)

@@ -7,11 +7,11 @@ from torch import nn
 from ground.backbones import build
 from ground.errors import DivergedError
 from ground.progress import silent
-from transfer import voc
 from transfer.detection.heads import region_losses
 from transfer.detection.precise_bn import renew
 from transfer.detection.torchvision import TorchvisionDetector
 from transfer.detection.training import Trainer, optimiser, rate
+from transfer.layouts import voc
 from transfer.tasks import resolve
 
 
@@ -92,5 +92,5 @@ def test_a_loss_that_is_not_finite_stops_with_iteration_and_images(tiny, voc_roo
         model.get_parameter(place).fill_(math.inf)
     trainer = Trainer(tiny, model, 0, torch.device("cpu"), tmp_path, silent, 1)
     with pytest.raises(DivergedError, match=rf"iteration 1: .*{message}.* on images 0000\d\d, 0000\d\d\. Lower"):
-        trainer.fit(voc.load(voc.listed(voc_root, "VOC2007/trainval")))
+        trainer.fit(voc.read_all(voc.listed(voc_root, "VOC2007/trainval")))
     assert not (tmp_path / "checkpoint.pt").exists()

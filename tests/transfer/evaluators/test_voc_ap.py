@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from transfer.evaluators.voc import Detections, evaluate
-from transfer.voc import CLASSES, Labelled
+from transfer.layouts.voc import CLASSES, Labelled
 
 FIXTURE = Path(__file__).parent.parent / "fixtures" / "voc_ap.json"
 WIDTH, HEIGHT = 320, 240

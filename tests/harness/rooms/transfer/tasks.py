@@ -8,3 +8,7 @@ def names():
 
 def resolve(name, overrides):
     return validate(TaskConfig, {"name": name, **overrides}, f"task `{name}`")
+
+
+def parse(settings, where):
+    return validate(TaskConfig, settings, where)

@@ -3,7 +3,8 @@ import shutil
 import pytest
 
 from ground.errors import DataError
-from transfer import data, voc
+from transfer import data
+from transfer.layouts import voc
 
 
 def annotation_of(root, name):
@@ -40,7 +41,7 @@ def test_boxes_are_read_as_written(voc_root):
         "<bndbox><xmin>1</xmin><ymin>2.5</ymin><xmax>64</xmax><ymax>48</ymax></bndbox>"
         "<difficult>1</difficult></object></annotation>"
     )
-    labelled = voc.load(voc.listed(voc_root, "VOC2007/trainval"))[0]
+    labelled = voc.read_all(voc.listed(voc_root, "VOC2007/trainval"))[0]
     assert (labelled.name, labelled.width, labelled.height) == ("000001", 64, 48)
     assert labelled.boxes == ((1, 2.5, 64, 48),)
     assert [voc.CLASSES[label] for label in labelled.labels] == ["dog"]
@@ -105,7 +106,7 @@ def test_a_broken_annotation_is_named(voc_root, text, message):
         )
     path.write_text(text)
     with pytest.raises(DataError, match=message) as caught:
-        voc.load(voc.listed(voc_root, "VOC2007/trainval"))
+        voc.read_all(voc.listed(voc_root, "VOC2007/trainval"))
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -135,4 +136,4 @@ def test_corners_one_pixel_outside_pass(voc_root):
         "<annotation><size><width>64</width><height>48</height></size><object><name>dog</name><bndbox>"
         "<xmin>0</xmin><ymin>0</ymin><xmax>65</xmax><ymax>49</ymax></bndbox></object></annotation>"
     )
-    assert voc.load(voc.listed(voc_root, "VOC2007/trainval"))[0].boxes == ((0, 0, 65, 49),)
+    assert voc.read_all(voc.listed(voc_root, "VOC2007/trainval"))[0].boxes == ((0, 0, 65, 49),)

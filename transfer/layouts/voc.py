@@ -13,7 +13,10 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
 
+from ground.config import digest
 from ground.errors import DataError
+from ground.fingerprint import fingerprint as fingerprint_files
+from transfer.detection_config import DetectionTask
 
 CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
@@ -80,7 +83,7 @@ def listed(root: Path, set_name: str) -> Listed:
     return Listed(folder, file, names)
 
 
-def check(images: Listed) -> None:
+def check_files(images: Listed) -> None:
     """Every name has its photograph and its XML. Reads two directories, no file.
 
     Raises:
@@ -97,7 +100,7 @@ def check(images: Listed) -> None:
             raise DataError(path_of(missing[0]), problem, "Unpack the data set again, or take its name off the list.")
 
 
-def load(images: Listed) -> list[Labelled]:
+def read_all(images: Listed) -> list[Labelled]:
     """The labels of every listed image, in the list's order.
 
     Raises:
@@ -161,3 +164,53 @@ def _number(annotation: Path, element: ET.Element, path: str) -> float:
     if not math.isfinite(value):
         raise DataError(annotation, f"<{path}> is {text.strip()}, not a number", "Unpack it again or correct it.")
     return value
+
+
+def _lists(config: DetectionTask, root: Path) -> list[Listed]:
+    return [listed(root, name) for name in (*config.sets.train, config.sets.test)]
+
+
+def load(config: DetectionTask, root: Path) -> tuple[list[Labelled], list[Labelled]]:
+    """The labels of the images to train on (those with an object) and of all to test on. Opens no image.
+
+    Raises:
+        DataError: naming the first file or folder at fault: one that is missing, an annotation that is broken, names
+            an unknown class or has an impossible box, training lists without an object.
+    """
+    loaded = []
+    for images in _lists(config, root):
+        check_files(images)
+        loaded.append(read_all(images))
+    *train, test = loaded
+    with_objects = [image for images in train for image in images if image.labels]
+    if not with_objects:
+        lists = ", ".join(config.sets.train)
+        raise DataError(root, f"no image of {lists} has an object", "Label some, or name other lists in `sets.train`.")
+    return with_objects, test
+
+
+def check(config: DetectionTask, root: Path) -> None:
+    """The task's data below ``root`` can be trained and tested on, as far as lists and annotations tell.
+
+    Raises:
+        DataError: as `load`.
+    """
+    load(config, root)
+
+
+def fingerprint(config: DetectionTask, root: Path) -> str:
+    """One hash of the task's data: names and sizes of images, contents of lists and annotations.
+
+    The same files below ``root`` and below ``root/VOCdevkit`` are the same data. Only sound data has a fingerprint:
+    jobs are planned by it, and a bad label should stop the plan, not every job of it after its pre-training.
+
+    Raises:
+        DataError: as `load`.
+    """
+    check(config, root)
+    parts = []
+    for name, images in zip((*config.sets.train, config.sets.test), _lists(config, root), strict=True):
+        photographs = [images.image(item) for item in images.names]
+        annotations = [images.annotation(item) for item in images.names]
+        parts.append([name, fingerprint_files(images.folder, photographs, [images.file, *annotations])])
+    return digest(parts)

@@ -1,0 +1,131 @@
+"""The settings of a detection task: image lists, model, sizes, schedule, test rules. Light: imports no torch."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from ground.config import Strict, not_identity
+from ground.networks import BackboneName
+from transfer.config import Fraction, TaskConfig
+
+SetName = Annotated[str, Field(pattern=r"^(VOC2007|VOC2012|coco)/[A-Za-z0-9_]+$")]
+Metric = Literal["AP", "AP50", "AP75", "box_AP", "box_AP50", "box_AP75", "mask_AP", "mask_AP50", "mask_AP75"]
+
+
+class DetectionSets(Strict):
+    """Image lists, all of one data set.
+
+    ``VOC2007/trainval`` is ``VOC2007/ImageSets/Main/trainval.txt``; ``coco/train2017`` are the images of that folder
+    with ``coco/annotations/instances_train2017.json``.
+    """
+
+    train: Annotated[tuple[SetName, ...], Field(min_length=1)]
+    test: SetName
+
+    @model_validator(mode="after")
+    def _of_one_data_set(self) -> Self:
+        if len({name.startswith("VOC") for name in (*self.train, self.test)}) > 1:
+            raise ValueError("lists of PASCAL VOC and of COCO cannot be mixed: their classes differ")
+        return self
+
+
+class Proposals(Strict):
+    """The region proposal network. Thresholds, 256 samples an image and half of them positive are detectron2's."""
+
+    anchor_sizes: Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+    """Square roots of the anchors' areas, in pixels of the network's input."""
+    anchor_ratios: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)]
+    """Height / width."""
+    pre_nms_train: PositiveInt
+    post_nms_train: PositiveInt
+    pre_nms_test: PositiveInt
+    post_nms_test: PositiveInt
+
+
+class RegionDetector(Strict):
+    """Faster R-CNN "C4": stages 1-3 of the backbone make the map, stage 4 is the head of every region."""
+
+    kind: Literal["faster_rcnn_c4"]
+    backbone: BackboneName
+    extra_norm: bool
+    """One more batch norm after stage 4 (MoCo), trained from scratch like the rest of the head."""
+    proposals: Proposals
+    pool_size: PositiveInt
+    """Side of the grid RoIAlign cuts from the stride-16 map."""
+    rois_per_image: PositiveInt
+    """Regions sampled per image in training, at most a quarter of them positive."""
+
+
+DetectionModel = RegionDetector
+"""Told apart by ``kind``."""
+
+
+class InputSizes(Strict):
+    """Resizing of the shorter side, in pixels; the longer side never exceeds ``max``."""
+
+    train_short: Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+    """One is drawn per image and epoch."""
+    train_max: PositiveInt
+    test_short: PositiveInt
+    test_max: PositiveInt
+
+
+class Schedule(Strict):
+    """SGD with linear warm-up and step decay; the last iteration is what is evaluated."""
+
+    iterations: PositiveInt
+    batch: PositiveInt
+    """Images of one optimiser step, over all devices."""
+    base_lr: PositiveFloat
+    steps: tuple[PositiveInt, ...]
+    """Iterations at which the rate is multiplied by ``gamma``."""
+    gamma: PositiveFloat
+    warmup_iterations: NonNegativeInt
+    warmup_factor: Fraction
+    momentum: Fraction
+    weight_decay: NonNegativeFloat
+    weight_decay_norm: NonNegativeFloat
+    """Weight decay of batch-norm weights and biases."""
+    precise_bn_iterations: NonNegativeInt
+    """Training batches over which batch-norm statistics are taken anew after the last step; 0 leaves them."""
+
+    @model_validator(mode="after")
+    def _steps_in_order(self) -> Self:
+        ends = (*self.steps, self.iterations)
+        if any(left >= right for left, right in pairwise(ends)):
+            raise ValueError(f"steps {list(self.steps)} must rise and stay below iterations = {self.iterations}")
+        return self
+
+
+class DetectionRules(Strict):
+    """Which boxes count as detections."""
+
+    score_threshold: Fraction
+    nms_threshold: Fraction
+    detections_per_image: PositiveInt
+
+
+class DetectionTask(TaskConfig):
+    """Object detection, with masks where the model has a mask head."""
+
+    kind: Literal["detection"]
+    metrics: Annotated[tuple[Metric, ...], Field(json_schema_extra={"identity": False})]
+    sets: DetectionSets
+    model: DetectionModel
+    input: InputSizes
+    schedule: Schedule
+    test: DetectionRules
+    tool: Literal["auto", "torchvision", "detectron2"] = not_identity("auto")
+
+    @property
+    def layout(self) -> str:
+        """``voc`` or ``coco``."""
+        return "voc" if self.sets.test.startswith("VOC") else "coco"
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """detectron2 builds its backbones of bottleneck blocks, so smaller ones run through torchvision alone."""
+        return ("detectron2", "torchvision") if self.model.backbone == "resnet50" else ("torchvision",)
