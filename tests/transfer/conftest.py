@@ -1,12 +1,16 @@
-"""A PASCAL VOC of sixteen small images, and a protocol small enough to run on it in seconds."""
+"""A PASCAL VOC of sixteen small images, a protocol small enough to run on it in seconds, and generated scenes."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from ground.progress import silent
 from transfer.layouts.voc import CLASSES
+from transfer.scenes.spec import Ade20k, Cityscapes, Coco, SceneSpec, Voc2007, Voc2012
+from transfer.scenes.write import write
 from transfer.tasks import resolve
 
 TINY = {
@@ -37,6 +41,17 @@ TINY = {
     "workers": 0,
     "checkpoint_every": 2,
 }
+
+SPEC = SceneSpec(
+    seed=7,
+    shorter=(60, 72),
+    scale=(0.2, 0.55),
+    coco=Coco(train2017=12, val2017=4, unlabeled2017=3),
+    voc2007=Voc2007(trainval=4, test=3),
+    voc2012=Voc2012(train=3, val=2, aug=3),
+    cityscapes=Cityscapes(train=3, val=2),
+    ade20k=Ade20k(training=3, validation=2),
+)
 
 OBJECT = (
     "<object><name>{}</name><difficult>{}</difficult><bndbox>"
@@ -97,3 +112,22 @@ def backbone(tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "backbone.safetensors"
     save_file(dict(build("resnet10_w32").state_dict()), path)
     return path
+
+
+@pytest.fixture(scope="session")
+def spec() -> SceneSpec:
+    return SPEC
+
+
+@pytest.fixture(scope="session")
+def scenes(tmp_path_factory) -> Path:
+    """A whole small set; not to be changed."""
+    root = tmp_path_factory.mktemp("scenes") / "set"
+    write(root, SPEC, silent)
+    return root
+
+
+@pytest.fixture
+def copy(scenes, tmp_path) -> Path:
+    """A copy of the set, to be broken."""
+    return Path(shutil.copytree(scenes, tmp_path / "copy"))

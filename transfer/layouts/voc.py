@@ -57,30 +57,52 @@ class Listed:
 
 
 def listed(root: Path, set_name: str) -> Listed:
-    """The list ``set_name`` (``VOC2007/trainval``) below ``root`` or ``root/VOCdevkit``, where the archives put it.
+    """The list ``set_name`` (``VOC2007/trainval``) of detection below ``root``.
 
     Raises:
         DataError: the folder or the list is missing or empty, or the list names an image twice.
     """
     year, split = set_name.split("/")
-    places = [root / year, root / "VOCdevkit" / year]
-    folder = next((place for place in places if place.is_dir()), None)
-    if folder is None:
-        raise DataError(
-            places[0], "no such folder", f"Unpack {year} there or in {places[1]}, or set another data root."
-        )
+    folder = home(root, year)
     file = folder / "ImageSets" / "Main" / f"{split}.txt"
+    return Listed(folder, file, read_list(file, f"Unpack {year} again, or name a list it has."))
+
+
+def home(root: Path, year: str) -> Path:
+    """The folder of ``VOC2007`` or ``VOC2012`` in ``root`` or ``root/VOCdevkit``, where the archives put it.
+
+    Raises:
+        DataError: it is in neither.
+    """
+    places = [root / year, root / "VOCdevkit" / year]
+    for place in places:
+        if place.is_dir():
+            return place
+    raise DataError(places[0], "no such folder", f"Unpack {year} there or in {places[1]}, or set another data root.")
+
+
+def read_list(file: Path, remedy: str) -> tuple[str, ...]:
+    """The names in a file of ``ImageSets``, in its order.
+
+    Raises:
+        DataError: it is missing (``remedy``) or empty, or names an image twice.
+    """
     try:
         lines = file.read_text(encoding="utf-8").split("\n")
     except FileNotFoundError:
-        raise DataError(file, "no such file", f"Unpack {year} again, or name a list it has.") from None
+        raise DataError(file, "no such file", remedy) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(file, f"cannot be read ({error})", remedy) from None
     names = tuple(line.strip() for line in lines if line.strip())
     if not names:
         raise DataError(file, "lists no image", "Write one image name a line.")
+    odd = next((name for name in names if "/" in name or " " in name), None)
+    if odd is not None:
+        raise DataError(file, f"`{odd}` is no image name", "Write one name a line, without folder, suffix or label.")
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise DataError(file, f"lists `{twice}` twice", "Keep one of the lines.")
-    return Listed(folder, file, names)
+    return names
 
 
 def check_files(images: Listed) -> None:

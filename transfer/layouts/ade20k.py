@@ -1,0 +1,42 @@
+"""The layout of ADE20k's scene-parsing challenge of 2016: 150 classes. Light: imports no torch.
+
+ADEChallengeData2016/images/training/ADE_train_00000001.jpg
+ADEChallengeData2016/annotations/training/ADE_train_00000001.png              0 is "other", which is ignored
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from transfer.layouts import label_maps
+from transfer.layouts.label_maps import LabelledSet, Pair, WithSets
+
+PLACES = ("ADEChallengeData2016", "ade/ADEChallengeData2016", "ade20k/ADEChallengeData2016")
+REMEDY = "Unpack ADEChallengeData2016.zip into the data root."
+KNOWN = frozenset(range(151))
+"""Values that a label map may hold: class k of 0-149 is k + 1."""
+
+
+def listed(root: Path, set_name: str) -> LabelledSet:
+    """The pairs of ``ade20k/training`` or ``ade20k/validation``, by name.
+
+    Raises:
+        DataError: a folder or a file is missing.
+    """
+    split = set_name.split("/")[1]
+    folder = label_maps.home(root, PLACES, REMEDY)
+    images, maps = folder / "images" / split, folder / "annotations" / split
+    names = {*label_maps.files(images, ".jpg", REMEDY), *label_maps.files(maps, ".png", REMEDY)}
+    pairs = tuple(Pair(name, images / f"{name}.jpg", maps / f"{name}.png") for name in sorted(names))
+    label_maps.require_all(pairs, images, REMEDY)
+    return LabelledSet(folder, pairs, images)
+
+
+def check(config: WithSets, root: Path) -> None:
+    """See `label_maps.check`."""
+    label_maps.check(listed, config, root)
+
+
+def fingerprint(config: WithSets, root: Path) -> str:
+    """See `label_maps.fingerprint`."""
+    return label_maps.fingerprint(listed, config, root)

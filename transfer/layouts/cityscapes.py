@@ -1,0 +1,59 @@
+"""The layout of Cityscapes: photographs and finely annotated label maps by city. Light: imports no torch.
+
+cityscapes/leftImg8bit/train/aachen/aachen_000000_000019_leftImg8bit.png
+cityscapes/gtFine/train/aachen/aachen_000000_000019_gtFine_labelIds.png       as downloaded; `TRAIN_IDS` are learnt
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from transfer.layouts import label_maps
+from transfer.layouts.label_maps import LabelledSet, Pair, WithSets
+
+PLACES = ("cityscapes", "Cityscapes", "CityScapes")
+REMEDY = "Unpack leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip into cityscapes/ below the data root."
+IMAGE, LABELS = "_leftImg8bit.png", "_gtFine_labelIds.png"
+IGNORED = 255
+CLASSES = (
+    "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation", "terrain",
+    "sky", "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle",
+)  # fmt: skip
+"""The nineteen classes that are evaluated, by train id (cityscapesscripts, helpers/labels.py)."""
+LABEL_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
+"""The value that each class has in a labelIds map."""
+TRAIN_IDS = {label: train for train, label in enumerate(LABEL_IDS)}
+"""Value in a labelIds map → train id; every other value is ignored."""
+KNOWN = frozenset(range(34))
+"""Values that a labelIds map may hold."""
+
+
+def listed(root: Path, set_name: str) -> LabelledSet:
+    """The pairs of ``cityscapes/train`` or ``cityscapes/val``, by city and name.
+
+    Raises:
+        DataError: a folder or a file is missing.
+    """
+    split = set_name.split("/")[1]
+    folder = label_maps.home(root, PLACES, REMEDY)
+    images, maps = folder / "leftImg8bit" / split, folder / "gtFine" / split
+    names = {
+        f"{city}/{name}": None
+        for side, suffix in ((images, IMAGE), (maps, LABELS))
+        for city in label_maps.files(side, "", REMEDY)
+        if (side / city).is_dir()
+        for name in label_maps.files(side / city, suffix, REMEDY)
+    }
+    pairs = tuple(Pair(name, images / f"{name}{IMAGE}", maps / f"{name}{LABELS}") for name in sorted(names))
+    label_maps.require_all(pairs, images, REMEDY)
+    return LabelledSet(folder, pairs, images)
+
+
+def check(config: WithSets, root: Path) -> None:
+    """See `label_maps.check`."""
+    label_maps.check(listed, config, root)
+
+
+def fingerprint(config: WithSets, root: Path) -> str:
+    """See `label_maps.fingerprint`."""
+    return label_maps.fingerprint(listed, config, root)
