@@ -65,7 +65,7 @@ def test_detectron2_asked_for_in_vain(monkeypatch):
     assert tool.choose(resolve("voc_detection", {})) == "torchvision"
     with pytest.raises(ConfigError, match="PYTHONPATH"):
         tool.choose(resolve("voc_detection", {"tool": "detectron2"}))
-    with pytest.raises(ConfigError, match="cannot run it at these settings.*`tool: torchvision`"):
+    with pytest.raises(ConfigError, match=r"cannot run it at these settings.*`tool: torchvision`"):
         tool.choose(resolve("voc_detection", {"tool": "detectron2", "model": {"backbone": "resnet10_w32"}}))
 
 
