@@ -35,11 +35,17 @@ class Builder:
         self._fingerprints: dict[object, str] = {}
 
     def transfer(self, recipe: str, task: TaskConfig, run: int) -> Job:
-        """One fine-tuning of a recipe."""
+        """One fine-tuning of a recipe.
+
+        Raises:
+            ConfigError: no tool can run it, or its processes cannot meet its protocol.
+        """
+        from transfer import protocol
         from transfer import tool as tools
 
         weights = self.pretrain(recipe)
         root, tool, device = self.source.root, tools.choose(task), devices.choose(task.device)
+        share = protocol.share(task, tool=tool, device=device)
         data = self._fingerprint(task.name, lambda: datasets.task_fingerprint(task, root, self.cache))
         seed = derive_seed("transfer", task.name, run) % 2**31  # the same for every recipe; detectron2 wants 32 bits
         key = keys.transfer_key(
@@ -51,6 +57,7 @@ class Builder:
             weights=weights.key,
             tool=tool,
             device=device,
+            given_up=share.identity,
         )
         return self._add(
             task,

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ground.errors import ConfigError
 from harness import plan as planning
 from harness import policy, status
 from harness.estimate import Estimates, duration, wall_clock
@@ -54,6 +55,7 @@ def run(options: Namespace) -> int:
     check_cluster(options.cluster)
     began, wanted = time.monotonic(), request(options)
     plan, store = planning.build(wanted), Store(wanted.store)
+    _check_processes(plan, options.cluster)
     if plan.jobs and not plan.generated and options.rerun != "never":
         with display.reporter(f"generate {plan.source.root}") as report:
             plan.source.generate(report)
@@ -67,6 +69,15 @@ def run(options: Namespace) -> int:
             executor = Executor(folder / "submitit", workers=workers, cluster=options.cluster, gpus=visible_gpus())
             reconciler.run(executor, listener)
     return _summary(plan, store, reconciler.result, time.monotonic() - began)
+
+
+def _check_processes(plan: Plan, cluster: str) -> None:
+    """Raises ``ConfigError`` if a job wants more processes than the cluster starts for one."""
+    for job in plan.jobs:
+        wanted = job.config.get("processes", 1)
+        if wanted > 1:
+            problem = f"field `processes` = {wanted}: `--cluster {cluster}` starts one process a job"
+            raise ConfigError(f"task `{job.task}`", problem, f"Set {job.task}.processes=1.")
 
 
 def _workers(options: Namespace, plan: Plan) -> int:
@@ -117,6 +128,7 @@ def _advice(failed: Collection[Look]) -> list[str]:
 def show_plan(options: Namespace) -> int:
     """What would run, what is done, and how long it would take; changes nothing."""
     plan, store = planning.build(request(options)), Store(Path(options.store))
+    _check_processes(plan, options.cluster)
     looks, estimates = status.survey(store, plan.jobs), Estimates(plan.profile.seconds)
     for job in plan.jobs:
         if looks[job.name].state == "done":

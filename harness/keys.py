@@ -49,11 +49,21 @@ def pretrain_key(
 
 
 def transfer_key(
-    config: BaseModel, *, seed: int, run: int, profile: str, data: str, weights: str, tool: str, device: str
+    config: BaseModel,
+    *,
+    seed: int,
+    run: int,
+    profile: str,
+    data: str,
+    weights: str,
+    tool: str,
+    device: str,
+    given_up: Mapping[str, Any] | None = None,
 ) -> str:
-    """The key of a fine-tuning; ``weights`` is the key of the pre-training, ``tool`` who fine-tunes."""
+    """The key of a fine-tuning; ``weights`` is the key of the pre-training, ``tool`` who fine-tunes, ``given_up`` what
+    of the protocol is not met (`transfer.protocol.Share.identity`)."""
     rest = {"seed": seed, "run": run, "profile": profile, "data": data, "tool": tool, "device": device}
-    return _key("transfer", settings(config), parents={"weights": weights}, **rest)
+    return _key("transfer", settings(config), parents={"weights": weights}, **rest, **(given_up or {}))
 
 
 def _key(kind: str, config: Settings, *, parents: Mapping[str, str], **rest: Any) -> str:

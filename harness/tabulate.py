@@ -54,9 +54,22 @@ def show_table(options: Namespace) -> int:
 
 
 def deviations(plan: Plan) -> list[str]:
-    """What departs from the paper's data, whatever the profile."""
+    """What departs from the paper's data and protocols, whatever the profile."""
     generated = ["generated scenes"] if plan.source.generated else []
-    return [*generated, *(["pre-trained on other images"] if plan.source.images else [])]
+    images = ["pre-trained on other images"] if plan.source.images else []
+    return [*generated, *images, *_given_up(plan)]
+
+
+def _given_up(plan: Plan) -> list[str]:
+    """What the tasks' processes could not meet of their protocols."""
+    from transfer import protocol, tasks
+
+    one_each = {job.task: job for job in plan.jobs if job.kind == "transfer"}
+    shares = [
+        protocol.share(tasks.parse(job.config, job.name), tool=job.tool or "", device=job.device_class)
+        for job in one_each.values()
+    ]
+    return [words for share in shares for words in share.given_up.values()]
 
 
 def collapses(plan: Plan, looks: Mapping[str, Look], recipes: Collection[str]) -> list[str]:

@@ -159,7 +159,7 @@ def _pretrain(job: Job, directory: Path, progress: Progress) -> Mapping[str, flo
 
 
 def _transfer(job: Job, directory: Path, progress: Progress) -> Mapping[str, float]:
-    from transfer import tasks
+    from transfer import protocol, tasks
 
     task, tool, root = tasks.parse(job.config, directory / "job.json"), job.tool or "", Path(job.data["root"])
     data = datasets.recheck_task(task, root, job.data["fingerprint"], _cache(directory))
@@ -172,6 +172,7 @@ def _transfer(job: Job, directory: Path, progress: Progress) -> Mapping[str, flo
         weights=job.parents["weights"].key,
         tool=tool,
         device=job.device_class,
+        given_up=protocol.share(task, tool=tool, device=job.device_class).identity,
     )
     weights = _ready(job, key, directory)["weights"] / store.BACKBONE
     from transfer import run as transferring

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import torch
 
+from ground import distributed
 from ground.errors import ConfigError, DataError
 from ground.progress import Report, silent
 from ground.seeding import derive_seed
 from pretrain import device as devices
-from pretrain import distributed
 from pretrain.branch_config import PixelContrast, SemanticGrouping
 from pretrain.config import PretrainConfig
 from pretrain.data import check, images

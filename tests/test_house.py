@@ -29,6 +29,7 @@ LIGHT = [
     "pretrain.config", "pretrain.branch_config", "pretrain.view_config", "pretrain.cost", "pretrain.inputs",
     "pretrain.recipes", "pretrain.data",
     "transfer.config", "transfer.detection_config", "transfer.tasks", "transfer.data", "transfer.tool", "transfer.run",
+    "transfer.protocol",
     "transfer.layouts.ade20k", "transfer.layouts.cityscapes", "transfer.layouts.voc", "transfer.layouts.voc_maps",
     "results.layout", "results.published",
     "slurm.executor", "harness.cli",

@@ -11,6 +11,10 @@ from ground.config import Strict, not_identity
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Triple = tuple[float, float, float]
+Norm = Literal["BN", "SyncBN"]
+"""Batch norms over a process's images, or over those of all processes."""
+Waivable = Literal["batch", "norm"]
+"""What a protocol asks for and a task may give up by name (`transfer.protocol`)."""
 
 
 class TaskConfig(Strict):
@@ -40,11 +44,27 @@ class TaskConfig(Strict):
     """Processes that read images; 0 reads in the training process."""
     checkpoint_every: PositiveInt = not_identity(1000)
     """Iterations between checkpoints."""
+    processes: PositiveInt = not_identity(1)
+    """That share one total batch. With synchronised batch norms the mathematics do not depend on their number; where
+    they do, it is part of a job's key (`transfer.protocol.Share.identity`)."""
+    waive: tuple[Waivable, ...] = not_identity(())
+    """What may be given up if the processes cannot meet it. What is given up then is part of a job's key, not
+    this leave."""
 
     @property
     @abstractmethod
     def layout(self) -> str:
         """The module of `transfer.layouts` that reads its data."""
+
+    @property
+    @abstractmethod
+    def batch(self) -> int:
+        """Images of one optimiser step, over all processes."""
+
+    @property
+    @abstractmethod
+    def norm(self) -> Norm:
+        """The batch norms that the protocol asks for."""
 
     @property
     @abstractmethod

@@ -7,9 +7,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from ground.config import Strict, not_identity
+from ground.config import Strict, later, not_identity
 from ground.networks import BackboneName
-from transfer.config import Fraction, TaskConfig
+from transfer.config import Fraction, Norm, TaskConfig
 
 SetName = Annotated[str, Field(pattern=r"^(VOC2007|VOC2012|coco)/[A-Za-z0-9_]+$")]
 Metric = Literal["AP", "AP50", "AP75", "box_AP", "box_AP50", "box_AP75", "mask_AP", "mask_AP50", "mask_AP75"]
@@ -57,6 +57,8 @@ class RegionDetector(Strict):
     """Side of the grid RoIAlign cuts from the stride-16 map."""
     rois_per_image: PositiveInt
     """Regions sampled per image in training, at most a quarter of them positive."""
+    norm: Norm = later("SyncBN")
+    """Of the backbone and the extra norm."""
 
 
 DetectionModel = RegionDetector
@@ -124,6 +126,16 @@ class DetectionTask(TaskConfig):
     def layout(self) -> str:
         """``voc`` or ``coco``."""
         return "voc" if self.sets.test.startswith("VOC") else "coco"
+
+    @property
+    def batch(self) -> int:
+        """Images of one optimiser step, over all processes."""
+        return self.schedule.batch
+
+    @property
+    def norm(self) -> Norm:
+        """The batch norms that the protocol asks for."""
+        return self.model.norm
 
     @property
     def tools(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import importlib
 from pathlib import Path
 
 from ground.progress import Report
+from transfer import protocol
 from transfer.config import TaskConfig
 
 
@@ -30,8 +31,10 @@ def run(
         The task's metrics, in percent.
 
     Raises:
+        ConfigError: the processes that were started are not those that the task was planned for.
         UserError: labels, images or weights at fault, a loss that is not finite, a full disk.
     """
+    protocol.check_launch(config)
     module = importlib.import_module(f"transfer.{config.kind}.run")
     metrics: dict[str, float] = module.run(
         config, tool=tool, seed=seed, weights=weights, data=data, out=out, report=report

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pretrain.distributed import gather, rank
+from ground.distributed import gather, rank
 
 LEFT_OUT = -1e9
 """The logit of what is no key, as released."""

@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ground.distributed import rank, world
 from pretrain.branch_config import ObjectMasks
 from pretrain.branches.base import ProjectedBranch, Seen
 from pretrain.branches.clustering import kmeans
 from pretrain.branches.detcon import choose_masks, detcon_loss, pool_masks
 from pretrain.branches.label_maps import transfer_labels
 from pretrain.branches.pixel import cells
-from pretrain.distributed import rank, world
 
 SPAN = 2
 """Number of the spanning view."""

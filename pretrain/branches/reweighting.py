@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from pretrain.distributed import group_sum, world
+from ground.distributed import group_sum, world
 
 EPSILON = 1e-6
 

@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from pretrain import distributed
+from ground import distributed
 from pretrain.branch_config import AlignedTerm, MatchedTerm, SemanticGrouping
 from pretrain.branches.alignment import aligned
 from pretrain.branches.base import Geometry, ModulePair, PairBranch

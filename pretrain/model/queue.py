@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pretrain.distributed import gather
+from ground.distributed import gather
 
 
 class Queue(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from pretrain.distributed import gather, rank
+from ground.distributed import gather, rank
 from pretrain.model.norm import in_groups
 
 

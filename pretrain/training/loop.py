@@ -15,11 +15,10 @@ from torch.amp.grad_scaler import GradScaler
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
-from ground import checkpoint
+from ground import checkpoint, distributed
 from ground.errors import UserError
 from ground.progress import Report
 from ground.seeding import derive_seed, generator
-from pretrain import distributed
 from pretrain.branches.base import Geometry
 from pretrain.config import PretrainConfig
 from pretrain.model.norm import use_fused_norms

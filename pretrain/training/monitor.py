@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
+from ground import distributed
 from ground.errors import DivergedError
 from ground.progress import Report
-from pretrain import distributed
 from pretrain.model.student_teacher import feature_std
 
 log = logging.getLogger(__name__)

@@ -141,6 +141,21 @@ def test_the_table_is_filled_from_finished_runs(place, planned, runs, capsys):
     assert (place.folder / "out" / "1.csv").read_text().count("\n") > 5
 
 
+def test_a_protocol_given_up_is_marked_on_the_table(planned, capsys):
+    assert "with another batch" not in output(capsys, "table", "1")
+    text = " ".join(output(capsys, "table", "1", "--set", "transfer.waive=[batch]").split())
+    assert "Not comparable with the published numbers: profile toy.yaml" in text
+    assert "; voc_detection with another batch." in text
+
+
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_more_processes_than_the_cluster_starts_for_a_job_are_refused(command, place, capsys):
+    assert cli.main([command, "1", "--profile", "toy.yaml", "--set", "transfer.processes=2"]) == 2
+    refusal = "task `voc_detection`: field `processes` = 2: `--cluster local` starts one process a job"
+    assert refusal in capsys.readouterr().err
+    assert not (place.folder / "data").exists()
+
+
 def test_overrides_are_shown_on_the_table(planned, capsys):
     text = output(capsys, "table", "1", "--set", "byol.train.epochs=3")
     assert "profile: toy.yaml + overrides;" in text

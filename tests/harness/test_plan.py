@@ -243,3 +243,9 @@ def test_a_row_that_inherits_its_title_does_not_pass_for_the_other_and_another_s
     assert labels == ["BYOL", "BYOL (byol-mine)"]
     assert changed.remarks == ["seed of the pre-trainings: 3"]
     assert plan().remarks == []
+
+
+def test_a_protocol_that_cannot_be_met_is_refused_by_the_plan_and_one_given_up_has_another_key(data):
+    with pytest.raises(ConfigError, match="task `voc_detection`: field `processes` = 3"):
+        plan(overrides=("transfer.processes=3",))
+    assert changed(overrides=("transfer.waive=[batch]",)) == {(r, True) for r in ("byol", "pixcon-sr", "random-init")}

@@ -12,8 +12,6 @@ import pytest
 import torch
 from torch import nn
 
-from ground.errors import ConfigError
-from pretrain import distributed
 from pretrain.model.norm import SyncBatchNorm, use_fused_norms
 from pretrain.model.student_teacher import StudentTeacher
 from pretrain.run import BACKBONE
@@ -114,35 +112,3 @@ def test_fused_norms_replace_ours_and_no_others(recipe, kept, tiny):
     assert not model.teacher.resnet.bn1.weight.requires_grad
     assert list(model.state_dict()) == list(state)
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
-
-
-@pytest.fixture
-def cards(monkeypatch):
-    """Two GPUs that are not there; the devices that were made current and the backends that were joined."""
-    chosen, joined = [], []
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
-    monkeypatch.setattr(torch.distributed, "init_process_group", joined.append)
-    return chosen, joined
-
-
-def test_each_of_several_processes_has_its_own_gpu(cards, monkeypatch):
-    monkeypatch.setenv("LOCAL_RANK", "1")
-    assert distributed.start(torch.device("cuda")) == torch.device("cuda:1")
-    assert cards == ([torch.device("cuda:1")], ["nccl"])
-
-
-def test_one_process_or_a_cpu_keeps_its_device(cards, monkeypatch):
-    assert distributed.start(torch.device("cpu")) == torch.device("cpu")
-    monkeypatch.setenv("WORLD_SIZE", "1")
-    assert distributed.start(torch.device("cuda")) == torch.device("cuda")
-    assert cards == ([], ["gloo"])
-
-
-@pytest.mark.parametrize("local", ["2", ""])
-def test_a_process_without_a_gpu_is_refused(local, cards, monkeypatch):
-    monkeypatch.setenv("LOCAL_RANK", local)
-    with pytest.raises(ConfigError, match=r"LOCAL_RANK: `.?` names none of the 2 GPUs"):
-        distributed.start(torch.device("cuda"))
-    assert cards == ([], [])

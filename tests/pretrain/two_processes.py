@@ -10,8 +10,9 @@ import torch
 import torch.distributed as dist
 from safetensors.numpy import save_file
 
+from ground import distributed
 from ground.config import merge
-from pretrain import distributed, recipes
+from pretrain import recipes
 from pretrain.model.student_teacher import StudentTeacher
 from pretrain.prepare import selective_search
 from pretrain.prepare.found import Found

@@ -13,5 +13,7 @@ class TaskConfig(Strict):
     runs: int = not_identity(2)
     metrics: tuple[str, ...] = ("AP", "AP50", "AP75")
     threads: int = 1
+    processes: int = not_identity(1)
+    waive: tuple[str, ...] = not_identity(())
     device: Literal["auto", "cpu", "cuda"] = not_identity("auto")
     schedule: Schedule = Schedule()
