@@ -9,9 +9,10 @@ from ground.config import Settings, merge, suggest, validate
 from ground.errors import ConfigError
 from transfer.config import TaskConfig
 from transfer.detection_config import DetectionTask
+from transfer.segmentation_config import SegmentationTask
 
 HOME = Path(__file__).parent / "tasks"
-KINDS: dict[str, type[TaskConfig]] = {"detection": DetectionTask}
+KINDS: dict[str, type[TaskConfig]] = {"detection": DetectionTask, "segmentation": SegmentationTask}
 
 
 def names() -> list[str]:

@@ -104,7 +104,8 @@ def test_status_of_a_selection_and_of_tasks_to_come(planned, capsys):
 def test_a_table_without_anything_to_run_generates_nothing(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("transfer.tasks.names", lambda: ["voc_detection"])
-    assert cli.main(["run", "2"]) == 0
+    (tmp_path / "few.yaml").write_text("description: one task\nscenes: {}\nseconds: {pretrain: 1, transfer: 1}\n")
+    assert cli.main(["run", "2", "--profile", "few.yaml"]) == 0
     assert "there is nothing to run" in capsys.readouterr().err
     assert not (tmp_path / "data").exists()
 
