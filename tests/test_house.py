@@ -30,7 +30,8 @@ LIGHT = [
     "pretrain.recipes", "pretrain.data",
     "transfer.config", "transfer.detection_config", "transfer.segmentation_config", "transfer.tasks", "transfer.data",
     "transfer.tool", "transfer.run", "transfer.protocol",
-    "transfer.layouts.ade20k", "transfer.layouts.cityscapes", "transfer.layouts.voc", "transfer.layouts.voc_maps",
+    "transfer.layouts.ade20k", "transfer.layouts.cityscapes", "transfer.layouts.coco", "transfer.layouts.voc",
+    "transfer.layouts.voc_maps",
     "results.layout", "results.published",
     "slurm.executor", "harness.cli",
 ]  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar, get_args
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
@@ -36,11 +36,13 @@ class Proposals(Strict):
     """The region proposal network. Thresholds, 256 samples an image and half of them positive are detectron2's."""
 
     anchor_sizes: Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
-    """Square roots of the anchors' areas, in pixels of the network's input."""
+    """Square roots of the anchors' areas, in pixels of the network's input; a pyramid has one for each of its maps."""
     anchor_ratios: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)]
     """Height / width."""
     pre_nms_train: PositiveInt
+    """Of each map."""
     post_nms_train: PositiveInt
+    """Of an image, over all maps."""
     pre_nms_test: PositiveInt
     post_nms_test: PositiveInt
 
@@ -61,8 +63,52 @@ class RegionDetector(Strict):
     """Of the backbone and the extra norm."""
 
 
-DetectionModel = RegionDetector
-"""Told apart by ``kind``."""
+class BoxHead(Strict):
+    """Convolutions of 3 x 3 with norm and ReLU over what RoIAlign cuts, then one fully connected layer."""
+
+    pool_size: PositiveInt
+    """Side of the grid RoIAlign cuts."""
+    convs: NonNegativeInt
+    channels: PositiveInt
+    hidden: PositiveInt
+    """Width of the fully connected layer."""
+
+
+class MaskHead(Strict):
+    """Convolutions of 3 x 3 with norm and ReLU, a 2 x 2 deconvolution with ReLU, one logit a class and cell."""
+
+    pool_size: PositiveInt
+    """Side of the grid RoIAlign cuts; masks are predicted and learnt at twice as many cells."""
+    convs: NonNegativeInt
+    channels: PositiveInt
+
+
+class PyramidDetector(Strict):
+    """Mask R-CNN "FPN": five maps of strides 4 to 64 from all stages, one head for boxes and one for masks."""
+
+    kind: Literal["mask_rcnn_fpn"]
+    backbone: BackboneName
+    norm: Norm
+    """Of backbone, pyramid and heads: over the whole batch, or over each process's part of it. One process holds the
+    whole batch, so there the two are one."""
+    channels: PositiveInt
+    """Of the pyramid's maps."""
+    proposals: Proposals
+    rois_per_image: PositiveInt
+    """Regions sampled per image in training, at most a quarter of them positive."""
+    box_head: BoxHead
+    mask_head: MaskHead
+
+    @model_validator(mode="after")
+    def _one_size_a_map(self) -> Self:
+        if len(self.proposals.anchor_sizes) != PYRAMID_MAPS:
+            raise ValueError(f"proposals.anchor_sizes needs {PYRAMID_MAPS} sizes, one for each map of the pyramid")
+        return self
+
+
+PYRAMID_MAPS = 5
+"""Strides 4, 8, 16, 32 and 64."""
+DetectionModel = Annotated[RegionDetector | PyramidDetector, Field(discriminator="kind")]
 
 
 class InputSizes(Strict):
@@ -122,6 +168,17 @@ class DetectionTask(TaskConfig):
     test: DetectionRules
     tool: Literal["auto", "torchvision", "detectron2"] = not_identity("auto")
 
+    @model_validator(mode="after")
+    def _fits_its_labels(self) -> Self:
+        box_only = self.layout == "voc"
+        if box_only and self.model.kind == "mask_rcnn_fpn":
+            raise ValueError("model.kind `mask_rcnn_fpn` learns masks, which are read from COCO alone")
+        known = ["AP", "AP50", "AP75"] if box_only else [m for m in get_args(Metric) if m.startswith(("box", "mask"))]
+        odd = next((metric for metric in self.metrics if metric not in known), None)
+        if odd:
+            raise ValueError(f"metrics has `{odd}`, and {self.sets.test} is measured in {', '.join(known)}")
+        return self
+
     @property
     def layout(self) -> str:
         """``voc`` or ``coco``."""
@@ -141,3 +198,13 @@ class DetectionTask(TaskConfig):
     def tools(self) -> tuple[str, ...]:
         """detectron2 builds its backbones of bottleneck blocks, so smaller ones run through torchvision alone."""
         return ("detectron2", "torchvision") if self.model.backbone == "resnet50" else ("torchvision",)
+
+
+Model = TypeVar("Model", RegionDetector, PyramidDetector)
+
+
+def of_kind(config: DetectionTask, kind: type[Model]) -> Model:
+    """The task's model, whose ``kind`` the caller has looked at."""
+    if not isinstance(config.model, kind):
+        raise TypeError(f"{config.name} has a {config.model.kind}")
+    return config.model

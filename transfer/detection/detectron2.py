@@ -23,9 +23,9 @@ from detectron2.utils.events import EventStorage
 from torch import Tensor, nn
 
 from ground import backbones
-from transfer.detection.detector import Detector, Targets
+from transfer.detection.detector import Detector, Found, Targets
 from transfer.detection.names import renamed
-from transfer.detection_config import DetectionTask
+from transfer.detection_config import DetectionTask, RegionDetector, of_kind
 from transfer.weights import load_backbone
 
 
@@ -59,7 +59,8 @@ def build(config: DetectionTask, weights: Path, classes: int) -> Detector:
 
 def detectron2_config(config: DetectionTask, classes: int) -> CfgNode:
     """The model half of detectron2's config. One process sees the whole batch, so BN here is the paper's SyncBN."""
-    model, proposals, test = config.model, config.model.proposals, config.test
+    model, test = of_kind(config, RegionDetector), config.test
+    proposals = model.proposals
     settings: dict[str, Any] = {
         "DEVICE": "cpu",  # moved by the caller
         "META_ARCHITECTURE": "GeneralizedRCNN",
@@ -110,7 +111,7 @@ class Detectron2Detector(Detector):
             losses: dict[str, Tensor] = self.model(inputs)
         return losses
 
-    def detect(self, images: list[Tensor]) -> list[dict[str, Tensor]]:
+    def detect(self, images: list[Tensor]) -> list[Found]:
         """Boxes, scores and labels per image."""
         found = self.model.inference([{"image": image} for image in images], do_postprocess=False)  # type: ignore[operator]
         return [{"boxes": f.pred_boxes.tensor, "scores": f.scores, "labels": f.pred_classes + 1} for f in found]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +21,12 @@ from ground.errors import ConfigError
 from ground.progress import Report
 from ground.seeding import derive_seed
 from transfer.detection.detector import Detector
+from transfer.detection.masks import pasted
 from transfer.detection.samples import resized
 from transfer.detection.training import Trainer
 from transfer.detection_config import DetectionTask
-from transfer.evaluators.voc import Detections
-from transfer.layouts.voc import CLASSES, Labelled
+from transfer.evaluators.detections import Detections, RunLengths
+from transfer.layouts.record import Labels, Photograph
 
 
 def fine_tune(
@@ -34,12 +35,12 @@ def fine_tune(
     tool: str,
     seed: int,
     weights: Path,
-    train: list[Labelled],
-    test: list[Labelled],
+    labels: Labels,
     out: Path,
     report: Report,
 ) -> Detections:
-    """Train on ``train`` from pre-trained ``weights``, or go on from ``out/checkpoint.pt``; detect in ``test``.
+    """Train on ``labels.train`` from pre-trained ``weights``, or go on from ``out/checkpoint.pt``; detect in
+    ``labels.test``.
 
     Raises:
         UserError: weights that do not fit, a broken image, a loss that is not finite, a full disk, no such device.
@@ -48,11 +49,11 @@ def fine_tune(
     torch.set_num_threads(config.threads)
     make_repeatable(device)
     torch.manual_seed(derive_seed(config.name, "init", seed))
-    model: Detector = importlib.import_module(f"transfer.detection.{tool}").build(config, weights, len(CLASSES))
+    model: Detector = importlib.import_module(f"transfer.detection.{tool}").build(config, weights, len(labels.classes))
     trained = config.schedule.iterations + config.schedule.precise_bn_iterations
-    total = trained + len(test)
-    Trainer(config, model.to(device), seed, device, out, report, total).fit(train)
-    return detect(config, model, device, test, lambda image: report(trained + image, total))
+    total = trained + len(labels.test)
+    Trainer(config, model.to(device), seed, device, out, report, total).fit(labels.train)
+    return detect(config, model, device, labels.test, lambda image: report(trained + image, total))
 
 
 def make_repeatable(device: torch.device) -> None:
@@ -83,25 +84,34 @@ def choose_device(config: DetectionTask) -> torch.device:
 
 @torch.no_grad()
 def detect(
-    config: DetectionTask, model: Detector, device: torch.device, test: list[Labelled], tested: Callable[[int], None]
+    config: DetectionTask,
+    model: Detector,
+    device: torch.device,
+    test: Sequence[Photograph],
+    tested: Callable[[int], None],
 ) -> Detections:
     """The detections in ``test``, one image at a time, in pixels of the photographs; ``tested`` hears the count.
 
     Boxes are clipped to the photograph, and dropped if that leaves nothing of them (detectron2
-    ``detector_postprocess``).
+    ``detector_postprocess``); masks are pasted into the clipped boxes.
     """
     model.eval()
     places, labels, scores, boxes = [], [], [], []
+    masks: list[RunLengths] = []
     for place, labelled in enumerate(test):
         image = resized(labelled, config.input.test_short, config.input.test_max)
-        found = {name: part.cpu() for name, part in model.detect([image.to(device)])[0].items()}
+        found = model.detect([image.to(device)])[0]
         scale = torch.tensor([labelled.width / image.shape[2], labelled.height / image.shape[1]] * 2)
         limits = torch.tensor([labelled.width, labelled.height] * 2, dtype=torch.float32)
-        clipped = (found["boxes"] * scale).clamp(min=0).minimum(limits)
+        clipped = (found["boxes"].cpu() * scale).clamp(min=0).minimum(limits)
         kept = (clipped[:, 2:] > clipped[:, :2]).all(dim=1)
         places.append(np.full(int(kept.sum()), place))
-        labels.append((found["labels"][kept] - 1).numpy())
-        scores.append(found["scores"][kept].numpy())
+        labels.append((found["labels"].cpu()[kept] - 1).numpy())
+        scores.append(found["scores"].cpu()[kept].numpy())
         boxes.append(clipped[kept].numpy())
+        if "masks" in found:
+            masks += pasted(found["masks"].cpu()[kept], clipped[kept], labelled.height, labelled.width)
         tested(place + 1)
-    return Detections(*(np.concatenate(parts) for parts in (places, labels, scores, boxes)))
+    return Detections(
+        np.concatenate(places), np.concatenate(labels), np.concatenate(scores), np.concatenate(boxes), tuple(masks)
+    )

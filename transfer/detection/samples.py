@@ -18,8 +18,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from ground.errors import DataError
 from ground.seeding import generator
+from transfer.detection.detector import Polygons, Target
 from transfer.detection_config import DetectionTask
-from transfer.layouts.voc import Labelled
+from transfer.layouts.record import Photograph
 
 Place = tuple[int, int]
 """(epoch, index of the image)."""
@@ -35,12 +36,19 @@ class Sample(NamedTuple):
     """(n, 4) float32: x0, y0, x1, y1 in pixels of ``image``."""
     labels: Tensor
     """(n,) int64 from 1; 0 is the background."""
+    polygons: list[Polygons]
+    """Of n objects, in pixels of ``image``; empty where there are no masks to learn."""
+
+    def target(self, device: torch.device) -> Target:
+        """What the network is to find, its numbers on ``device``."""
+        target: Target = {"boxes": self.boxes.to(device), "labels": self.labels.to(device)}
+        return {**target, "polygons": self.polygons} if self.polygons or not len(self.labels) else target
 
 
 class TrainingSet(Dataset[Sample | DataError]):
     """Images resized and flipped by (epoch, index). A fault is returned, not raised: workers would garble it."""
 
-    def __init__(self, images: Sequence[Labelled], config: DetectionTask, seed: int) -> None:
+    def __init__(self, images: Sequence[Photograph], config: DetectionTask, seed: int) -> None:
         self.images, self.config, self.seed = images, config, seed
 
     def __getitem__(self, place: Place) -> Sample | DataError:
@@ -54,26 +62,31 @@ class TrainingSet(Dataset[Sample | DataError]):
             image = resized(labelled, short, self.config.input.train_max)
         except DataError as error:
             return error
-        boxes = zero_based(labelled, (image.shape[1] / labelled.height, image.shape[2] / labelled.width))
+        scale = (image.shape[1] / labelled.height, image.shape[2] / labelled.width)
+        boxes, polygons = scaled_boxes(labelled, scale), scaled_polygons(labelled, scale)
         if flip:
+            width = image.shape[2]
             image = image.flip(2)
-            boxes = torch.stack(
-                [image.shape[2] - boxes[:, 2], boxes[:, 1], image.shape[2] - boxes[:, 0], boxes[:, 3]], 1
-            )
-        return Sample(labelled.name, image, boxes, torch.tensor(labelled.labels) + 1)
+            boxes = torch.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], 1)
+            for ring in (ring for rings in polygons for ring in rings):
+                ring[0::2] = width - ring[0::2]
+        return Sample(labelled.name, image, boxes, torch.tensor(labelled.labels, dtype=torch.int64) + 1, polygons)
 
 
-def zero_based(labelled: Labelled, scale: tuple[float, float]) -> Tensor:
-    """Boxes (n, 4) as continuous corners in an image scaled by (vertical, horizontal), clipped to it.
-
-    VOC's 1-based inclusive (1, 1, width, height) is (0, 0, width, height), as in detectron2's ``load_voc_instances``.
-    """
-    boxes = torch.tensor(labelled.boxes).reshape(-1, 4) - torch.tensor([1.0, 1.0, 0.0, 0.0])
+def scaled_boxes(labelled: Photograph, scale: tuple[float, float]) -> Tensor:
+    """Boxes (n, 4) in an image scaled by (vertical, horizontal), clipped to it."""
     limits = torch.tensor([labelled.width, labelled.height] * 2)
-    return boxes.clamp(min=0).minimum(limits) * torch.tensor([scale[1], scale[0]] * 2)
+    corners = torch.tensor(labelled.corners, dtype=torch.float32).reshape(-1, 4)
+    return corners.clamp(min=0).minimum(limits) * torch.tensor([scale[1], scale[0]] * 2)
 
 
-def resized(labelled: Labelled, short: int, longest: int) -> Tensor:
+def scaled_polygons(labelled: Photograph, scale: tuple[float, float]) -> list[Polygons]:
+    """Every object's polygons in an image scaled by (vertical, horizontal)."""
+    factors = np.array([scale[1], scale[0]])
+    return [[(np.asarray(ring).reshape(-1, 2) * factors).reshape(-1) for ring in rings] for rings in labelled.outlines]
+
+
+def resized(labelled: Photograph, short: int, longest: int) -> Tensor:
     """The photograph (3, H, W) uint8 with its shorter side ``short``, unless the longer would exceed ``longest``.
 
     Raises:
@@ -93,7 +106,7 @@ def resized(labelled: Labelled, short: int, longest: int) -> Tensor:
     return torch.from_numpy(np.array(image.resize(size, Image.Resampling.BILINEAR))).permute(2, 0, 1).contiguous()
 
 
-def order(images: Sequence[Labelled], config: DetectionTask, seed: int) -> Iterator[list[Place]]:
+def order(images: Sequence[Photograph], config: DetectionTask, seed: int) -> Iterator[list[Place]]:
     """Batches of places without end: epoch after epoch in a fresh shuffle, wide and tall images apart.
 
     Keeping shapes apart saves padding, as detectron2's ``AspectRatioGroupedDataset`` does.
@@ -108,7 +121,7 @@ def order(images: Sequence[Labelled], config: DetectionTask, seed: int) -> Itera
                 group.clear()
 
 
-def batches(images: Sequence[Labelled], config: DetectionTask, seed: int, start: int) -> Iterator[list[Sample]]:
+def batches(images: Sequence[Photograph], config: DetectionTask, seed: int, start: int) -> Iterator[list[Sample]]:
     """Training batches from iteration ``start`` on, without end.
 
     Raises:

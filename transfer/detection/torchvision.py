@@ -11,9 +11,9 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.models.resnet import ResNet
 
 from ground import backbones
-from transfer.detection.detector import Detector, Targets
+from transfer.detection.detector import Detector, Found, Targets
 from transfer.detection.heads import STRIDE, ProposalNetwork, RegionHeads
-from transfer.detection_config import DetectionTask
+from transfer.detection_config import DetectionTask, RegionDetector, of_kind
 from transfer.weights import load_backbone
 
 
@@ -36,7 +36,7 @@ class TorchvisionDetector(Detector):
 
     def __init__(self, config: DetectionTask, net: ResNet, classes: int) -> None:
         super().__init__()
-        settings = config.model
+        settings = of_kind(config, RegionDetector)
         stem = [net.conv1, net.bn1, net.relu, net.maxpool]
         self.stages = nn.Sequential(*stem, net.layer1, net.layer2, net.layer3)
         map_width, head_width = backbones.channels(settings.backbone)
@@ -56,12 +56,12 @@ class TorchvisionDetector(Detector):
         proposals, losses = self.proposals(batch, {"0": features}, targets)
         return {**losses, **self.regions(features, proposals, batch.image_sizes, targets)[1]}
 
-    def detect(self, images: list[Tensor]) -> list[dict[str, Tensor]]:
+    def detect(self, images: list[Tensor]) -> list[Found]:
         """Boxes, scores and labels per image."""
         batch = self._batch(images)
         features = self.stages(batch.tensors)
         proposals, _ = self.proposals(batch, {"0": features})
-        detections: list[dict[str, Tensor]] = self.regions(features, proposals, batch.image_sizes)[0]
+        detections: list[Found] = self.regions(features, proposals, batch.image_sizes)[0]
         return detections
 
     def _batch(self, images: list[Tensor]) -> ImageList:

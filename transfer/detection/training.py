@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -22,7 +22,7 @@ from transfer.detection.detector import Detector
 from transfer.detection.precise_bn import renew
 from transfer.detection.samples import Sample, batches
 from transfer.detection_config import DetectionTask, Schedule
-from transfer.layouts.voc import Labelled
+from transfer.layouts.record import Photograph
 
 
 def rate(schedule: Schedule, iteration: int) -> float:
@@ -55,7 +55,7 @@ class Trainer:
     total: int
     """Of the run's progress, testing included."""
 
-    def fit(self, images: list[Labelled]) -> None:
+    def fit(self, images: Sequence[Photograph]) -> None:
         """Train on ``images``, then renew the batch-norm statistics.
 
         Raises:
@@ -98,7 +98,7 @@ class Trainer:
         """The losses of one batch; what they draw (samples of anchors and regions) depends on the iteration alone."""
         torch.manual_seed(derive_seed(self.config.name, "step", self.seed, iteration))
         images = [sample.image.to(self.device, non_blocking=True) for sample in batch]
-        targets = [{"boxes": s.boxes.to(self.device), "labels": s.labels.to(self.device)} for s in batch]
+        targets = [sample.target(self.device) for sample in batch]
         try:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
                 losses = self.model.losses(images, targets)

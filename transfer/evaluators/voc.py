@@ -17,11 +17,14 @@ unstable default sort, whose order of equals depends on the CPU; its numbers the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from transfer.detection_config import DetectionTask
+from transfer.evaluators.detections import Detections, short
+from transfer.layouts.record import Labels
 from transfer.layouts.voc import CLASSES, Labelled
 
 Floats = NDArray[np.float64]
@@ -29,18 +32,19 @@ Ints = NDArray[np.int64]
 THRESHOLDS = np.arange(50, 100, 5) / 100.0
 
 
-@dataclass(frozen=True)
-class Detections:
-    """n boxes found in a list of images, in the list's order."""
+def measure(config: DetectionTask, labels: Labels, found: Detections) -> dict[str, float]:
+    """A task's metrics, by the rules of the year that it is tested on: see `evaluate`."""
+    images = cast("Sequence[Labelled]", labels.test)
+    return evaluate(images, found, eleven_point=config.sets.test.startswith("VOC2007/"))
 
-    image: Ints
-    """(n,) position of the image in the list."""
-    label: Ints
-    """(n,) class, from 0."""
-    score: NDArray[np.float32]
-    """(n,)."""
-    box: NDArray[np.float32]
-    """(n, 4) x0, y0, x1, y1; continuous, 0-based."""
+
+def rows(labels: Labels, found: Detections) -> list[list[object]]:
+    """One for each detection: image, class, score, x0, y0, x1, y1 (0-based)."""
+    columns = zip(found.image.tolist(), found.label.tolist(), found.score.tolist(), found.box.tolist(), strict=True)
+    return [
+        [labels.test[image].name, labels.classes[label].name, short(score), *map(short, box)]
+        for image, label, score, box in columns
+    ]
 
 
 def evaluate(images: Sequence[Labelled], found: Detections, *, eleven_point: bool) -> dict[str, float]:

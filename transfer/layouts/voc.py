@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import os
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,26 +18,25 @@ from ground.config import digest
 from ground.errors import DataError
 from ground.fingerprint import fingerprint as fingerprint_files
 from transfer.detection_config import DetectionTask
+from transfer.layouts.record import Box, Category, Labels, Photograph
 
 CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
     "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
 )  # fmt: skip
 
-Box = tuple[float, float, float, float]
-
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
+class Labelled(Photograph):
     """One image and its objects. Boxes are (xmin, ymin, xmax, ymax) as written: 1-based, inclusive pixels."""
 
-    name: str
-    image: Path
-    width: int
-    height: int
-    labels: tuple[int, ...]
     boxes: tuple[Box, ...]
     difficult: tuple[bool, ...]
+
+    @property
+    def corners(self) -> Sequence[Box]:
+        """1-based inclusive (1, 1, width, height) is (0, 0, width, height), as in detectron2 ``load_voc_instances``."""
+        return [(left - 1, top - 1, right, bottom) for left, top, right, bottom in self.boxes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,7 @@ def _lists(config: DetectionTask, root: Path) -> list[Listed]:
     return [listed(root, name) for name in (*config.sets.train, config.sets.test)]
 
 
-def load(config: DetectionTask, root: Path) -> tuple[list[Labelled], list[Labelled]]:
+def load(config: DetectionTask, root: Path) -> Labels:
     """The labels of the images to train on (those with an object) and of all to test on. Opens no image.
 
     Raises:
@@ -208,7 +208,7 @@ def load(config: DetectionTask, root: Path) -> tuple[list[Labelled], list[Labell
     if not with_objects:
         lists = ", ".join(config.sets.train)
         raise DataError(root, f"no image of {lists} has an object", "Label some, or name other lists in `sets.train`.")
-    return with_objects, test
+    return Labels(with_objects, test, tuple(Category(*pair) for pair in enumerate(CLASSES)))
 
 
 def check(config: DetectionTask, root: Path) -> None:

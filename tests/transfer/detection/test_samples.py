@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from ground.errors import DataError
-from transfer.detection.samples import TrainingSet, batches, order, resized, zero_based
+from transfer.detection.samples import TrainingSet, batches, order, resized, scaled_boxes
 from transfer.layouts import voc
 from transfer.layouts.voc import Labelled
 
@@ -62,9 +62,9 @@ def test_boxes_follow_scale_and_flip(tiny, tmp_path):
 
 
 def test_voc_corners_become_continuous_and_stay_inside():
-    boxes = zero_based(labelled(64, 48, ((1, 1, 64, 48), (0, 5, 65, 49))), (0.5, 2.0))
+    boxes = scaled_boxes(labelled(64, 48, ((1, 1, 64, 48), (0, 5, 65, 49))), (0.5, 2.0))
     assert boxes.tolist() == [[0, 0, 128, 24], [0, 2, 128, 24]]
-    assert zero_based(labelled(64, 48, ()), (1.0, 1.0)).shape == (0, 4)
+    assert scaled_boxes(labelled(64, 48, ()), (1.0, 1.0)).shape == (0, 4)
 
 
 def test_the_longer_side_is_bounded(tmp_path):
