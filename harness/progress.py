@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.claims import Claim
+from harness.curve import Curve
 
 PROGRESS_SECONDS = 0.5
 
@@ -18,10 +19,12 @@ class Stopped(BaseException):
 
 
 class Progress:
-    """The room's reports as ``progress.json``, at most two a second; stops a job that was taken over."""
+    """The room's reports as ``progress.json``, at most two a second, and all losses as ``curve.csv``; stops a job that
+    was taken over."""
 
     def __init__(self, directory: Path, claim: Claim) -> None:
         self._path, self._claim = directory / "progress.json", claim
+        self.curve = Curve(directory)
         self._started, self._written = time.monotonic(), 0.0
         self._first: tuple[int, float] | None = None
         self._state: dict[str, Any] = {"step": 0, "total": 0, "numbers": {}}
@@ -29,6 +32,8 @@ class Progress:
 
     def __call__(self, step: int, total: int, **numbers: float) -> None:
         """``step`` of ``total`` are done."""
+        if "loss" in numbers:
+            self.curve.add(step, numbers["loss"])
         now = time.monotonic()
         self._first = self._first or (step, now)
         self._state = {"step": step, "total": total, "numbers": {name: float(value) for name, value in numbers.items()}}

@@ -18,11 +18,12 @@ from typing import Any, Literal
 from ground.errors import StorageError
 from ground.files import storage_errors, write_json
 from harness import claims
+from harness.curve import CURVE
 from harness.jobs import KINDS, Job, Parent
 
 RECORD_SCHEMA = 1
 State = Literal["missing", "queued", "running", "interrupted", "blocked", "failed", "done"]
-OURS = frozenset({"job.json", "record.json", "progress.json", "log.txt"})
+OURS = frozenset({"job.json", "record.json", "progress.json", "log.txt", CURVE})
 """Files of a run that the harness writes; all others are the room's."""
 BACKBONE = "backbone.safetensors"
 """What a pre-training leaves for a fine-tuning."""

@@ -106,4 +106,6 @@ def observation(plan: Plan, store: Store, job: Job, look: Look) -> Run:
         device=job.device_class,
         hardware=cpu if job.device_class == "cpu" else str(done["device"]) if done else "",
         versions={name: str(version) for name, version in done["versions"].items()} if done else {},
+        seed=job.seed,
+        curve=str(done.get("curve", "")) if done else "",
     )

@@ -82,7 +82,7 @@ def execute(directory: Path) -> Outcome:
 
 
 def _attempt(job: Job, directory: Path, claim: claims.Claim) -> Outcome:
-    print(f"{_now()} attempt {claim.number}: {job.title} (pid {os.getpid()})", flush=True)
+    print(f"{_now()} attempt {claim.number}: {job.title} (seed {job.seed}, pid {os.getpid()})", flush=True)
     started, progress = _now(), Progress(directory, claim)
     metrics: Mapping[str, float] = {}
     error: dict[str, str] | None = None
@@ -101,6 +101,8 @@ def _attempt(job: Job, directory: Path, claim: claims.Claim) -> Outcome:
     progress.show()
     if not claim.holds():
         raise Stopped("another process has taken the job over")
+    with storage_errors(directory):
+        curve = progress.curve.close()
     status: Outcome = "failed" if error else "done"
     record = {
         "schema": store.RECORD_SCHEMA,
@@ -109,6 +111,7 @@ def _attempt(job: Job, directory: Path, claim: claims.Claim) -> Outcome:
         "tool": _tool(job),
         "parents": _keys(job),
         "metrics": {name: float(value) for name, value in metrics.items()},
+        "curve": curve,
         "outputs": {} if error else _hashes(directory),
         "timings": {
             "started": started, "finished": _now(), "seconds": round(progress.seconds(), 3), "attempts": claim.number

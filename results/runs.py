@@ -37,6 +37,10 @@ class Run:
     """Its model."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Package → version."""
+    seed: int | None = None
+    """What tells repeats apart."""
+    curve: str = ""
+    """SHA-256 over the losses of all its steps; empty where it has none."""
 
 
 class RunsError(UserError):
@@ -116,18 +120,31 @@ def value(run: Run, metric: str) -> float:
     return number
 
 
-def copies(runs: Iterable[Run]) -> list[tuple[Run, Run]]:
-    """Pairs of finished runs of one recipe and task with the same numbers to the last bit, and not all of them zero.
+def duplicates(runs: Iterable[Run]) -> dict[tuple[str, str], list[str]]:
+    """(recipe, task) → what is wrong with finished repeats that are not independent, naming both paths.
 
-    Five equal repeats are the trace of a run that resumed a finished one, so they deserve a word; they are no proof.
+    Equal losses at every step, or one seed, are the trace of a run that resumed or copied another one. Equal metrics to
+    the last bit are, too, where there is no curve to tell; all of them zero only says that nothing was learnt.
     """
-    seen: dict[tuple[str, str, tuple[tuple[str, float], ...]], Run] = {}
-    pairs = []
+    seen: dict[tuple[str, str, str, object], Run] = {}
+    found: dict[tuple[str, str], list[str]] = {}
     for run in done(runs):
-        if any(run.metrics.values()):
-            twin = seen.setdefault((run.recipe, run.task, tuple(sorted(run.metrics.items()))), run)
-            pairs += [(twin, run)] if twin is not run else []
-    return pairs
+        for what, trace in _traces(run).items():
+            twin = seen.setdefault((run.recipe, run.task, what, trace), run)
+            if twin is not run:
+                words = f"{_both(twin, run)} have {what}: they are no two runs. Delete one's folder and run again."
+                found.setdefault((run.recipe, run.task), []).append(words)
+    return found
+
+
+def _traces(run: Run) -> dict[str, object]:
+    """What no two independent repeats share."""
+    traces: dict[str, object] = {} if run.seed is None else {"one seed": run.seed}
+    if run.curve:
+        traces["the same losses at every step"] = run.curve
+    elif any(run.metrics.values()):
+        traces["the same numbers to the last bit"] = tuple(sorted(run.metrics.items()))
+    return traces
 
 
 def _both(one: Run, other: Run) -> str:

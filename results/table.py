@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from results.layout import Column, Layout, Row, reference
 from results.published import Published
-from results.runs import Run, check, copies, done, mixtures, value
+from results.runs import Run, check, done, duplicates, mixtures, value
 
 __all__ = ["Cell", "Line", "Run", "Table", "build"]
 
@@ -35,7 +36,8 @@ class Cell:
     expected: int
     """Runs the protocol asks for."""
     state: str
-    """``done``, ``not implemented``, or the state of the runs that are not done."""
+    """``done``, ``not implemented``, ``duplicate`` where repeats are copies of each other, or the state of the runs
+    that are not done."""
     runs: tuple[Run, ...]
     published: Published | None
 
@@ -103,7 +105,8 @@ def build(
     shown = [run for run in runs if run.recipe in recipes and run.task in tasks]
     shown.sort(key=lambda run: (recipes.index(run.recipe), tasks.index(run.task), run.run))
     check(shown, profile)
-    statistics = _aggregate(layout, done(shown))
+    copied = duplicates(shown)
+    statistics = _aggregate(layout, [run for run in done(shown) if (run.recipe, run.task) not in copied])
     behind: dict[tuple[str, str], list[Run]] = {}
     for run in shown:
         behind.setdefault((run.recipe, run.task), []).append(run)
@@ -114,6 +117,8 @@ def build(
             return Cell(None, None, 0, 0, "not implemented", (), there)
         own = tuple(behind.get((row.recipe, column.task), ()))
         wanted = expected[column.task]
+        if (row.recipe, column.task) in copied:
+            return Cell(None, None, 0, wanted, "duplicate", own, there)
         mean, std, n = statistics.get((row.recipe, column.task, column.metric), (None, None, 0))
         return Cell(mean, std, n, wanted, _state(own, n, wanted), own, there)
 
@@ -132,7 +137,7 @@ def build(
         lines=lines,
         comparable=not departures,
         overrides=tuple(overrides),
-        notes=(*warning, *layout.notes, *notes, *_caveats(lines, shown)),
+        notes=(*warning, *layout.notes, *notes, *chain.from_iterable(copied.values()), *_caveats(lines, shown)),
     )
 
 
@@ -183,8 +188,6 @@ def _caveats(lines: Sequence[Line], runs: Sequence[Run]) -> list[str]:
         caveats.append(f"Fine-tuned and evaluated with {_tools(runs)}.")
         caveats.append("Seeds label repeats: on a CPU the same versions give the same bits, a GPU may not.")
     caveats += mixtures(runs)
-    for one, other in copies(runs):
-        caveats.append(f"{one.path} and {other.path} have the same numbers to the last bit: are they two runs?")
     failed = [run.path for run in runs if run.state == "failed"]
     if failed:
         more = f" and {len(failed) - SHOWN} more" if len(failed) > SHOWN else ""

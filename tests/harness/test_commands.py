@@ -142,6 +142,19 @@ def test_the_table_is_filled_from_finished_runs(place, planned, runs, capsys):
     assert (place.folder / "out" / "1.csv").read_text().count("\n") > 5
 
 
+def test_a_repeat_that_copies_another_spoils_its_cell_alone(planned, runs, capsys):
+    do(runs, *planned.jobs[:6])
+    first, second = (runs.directory(job) / "record.json" for job in planned.jobs[1:3])
+    copied = json.loads(second.read_text()) | {"curve": json.loads(first.read_text())["curve"]}
+    second.write_text(json.dumps(copied))
+    text = output(capsys, "table", "1")
+    rows = {line.split("  ")[0]: line.split() for line in text.splitlines()}
+    assert "duplicate" in rows["BYOL"]
+    assert "±" in rows["PixCon-SR"]
+    said = " ".join(text.split())
+    assert f"{first.parent.name} and runs/transfer/{second.parent.name} have the same losses at every step" in said
+
+
 def test_a_protocol_given_up_is_marked_on_the_table(planned, capsys):
     assert "with another batch" not in output(capsys, "table", "1")
     text = " ".join(output(capsys, "table", "1", "--set", "transfer.waive=[batch]").split())

@@ -40,8 +40,8 @@ def test_a_job_leaves_a_record_of_everything(runs, planned, place):
     made, found = record(runs, parent), record(runs, child)
     assert set(found) == set(made) == {
         "schema", "kind", "key", "name", "status", "recipe", "task", "input", "run", "seed", "profile", "overrides",
-        "tool", "device_class", "data", "config", "version", "threads", "parents", "metrics", "outputs", "timings",
-        "host", "device", "versions", "code", "error",
+        "tool", "device_class", "data", "config", "version", "threads", "parents", "metrics", "curve", "outputs",
+        "timings", "host", "device", "versions", "code", "error",
     }  # fmt: skip
     assert list(made["outputs"]) == ["backbone.safetensors"]
     assert found["parents"] == {"weights": parent.key}
@@ -147,6 +147,22 @@ def test_a_job_that_is_overtaken_writes_nothing_more(runs, planned, monkeypatch)
     with pytest.raises(Stopped):
         worker.execute(directory)
     assert not (directory / "record.json").exists()
+
+
+def test_record_and_log_tell_the_seeds_of_repeats_and_their_curves_apart(runs, planned):
+    repeats = planned.jobs[1:3]
+    for job in planned.jobs[:3]:
+        runs.prepare(job)
+        assert worker.execute(runs.directory(job)) == "done"
+    records = [record(runs, job) for job in repeats]
+    assert len({each["seed"] for each in records}) == len({each["curve"] for each in records}) == 2
+    assert all(len(each["curve"]) == 64 for each in records)
+    assert "curve.csv" not in records[0]["outputs"]
+
+
+def test_the_log_tells_the_seed(runs, planned, capsys):
+    worker.execute(runs.directory(planned.jobs[0]))
+    assert f"attempt 1: pretrain byol (seed {planned.jobs[0].seed}, pid" in capsys.readouterr().out
 
 
 def test_a_report_stops_a_job_that_is_overtaken(tmp_path):

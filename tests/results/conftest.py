@@ -21,6 +21,7 @@ def make_run(recipe="byol", index=0, ap=50.0, **changes):
         "data": "scenes",
         "tool": "torchvision 0.26.0",
         "device": "cpu",
+        "curve": f"{recipe}-{index}" if finished else "",
     }
     return Run(**(fields | changes))
 

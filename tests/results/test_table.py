@@ -95,11 +95,30 @@ def test_notes_say_what_the_numbers_are(table, table_of):
     assert empty.tool == ""
 
 
-def test_equal_numbers_of_two_runs_are_pointed_out(table_of, one, runs):
-    words = "runs/transfer/byol.voc_detection.r0 and runs/transfer/byol.voc_detection.r1 have the same numbers"
-    assert any(note.startswith(words) for note in table_of([one(index=0), one(index=1)]).notes)
-    nothing_learnt = [one(index=index, ap=0.0) for index in range(2)]
-    assert not any("same numbers" in note for note in (*table_of(nothing_learnt).notes, *table_of(runs).notes))
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"curve": "c"}, "the same losses at every step"),
+        ({"seed": 7, "ap": 51.0, "curve": ""}, "one seed"),
+        ({"curve": ""}, "the same numbers to the last bit"),
+    ],
+)
+def test_repeats_that_are_copies_are_not_printed_as_several_and_others_are(table_of, one, changes, what):
+    sound = [one("pixcon-sr", index, 50.0 + index) for index in range(2)]
+    others = {name: value for name, value in changes.items() if name != "ap"}
+    table = table_of([one(index=0, **others), one(**{"index": 1, **changes}), *sound])
+    cells = {line.row.recipe: line.cells[0] for line in table.lines}
+    assert (cells["byol"].state, cells["byol"].mean, cells["byol"].n) == ("duplicate", None, 0)
+    assert cells["pixcon-sr"].mean == 50.5
+    paths = "runs/transfer/byol.voc_detection.r0 and runs/transfer/byol.voc_detection.r1"
+    assert f"{paths} have {what}: they are no two runs. Delete one's folder and run again." in table.notes
+
+
+def test_equal_numbers_of_other_curves_or_of_nothing_learnt_are_no_copies(table_of, one, runs):
+    apart = table_of([one(index=index, seed=index) for index in range(2)])
+    nothing_learnt = table_of([one(index=index, ap=0.0, curve="") for index in range(2)])
+    for table in (apart, nothing_learnt, table_of(runs)):
+        assert not any("no two runs" in note for note in table.notes)
 
 
 @pytest.mark.parametrize(

@@ -42,8 +42,12 @@ def chain(name, start, steps, out, report):
     for step in range(done, steps):
         value = hashlib.sha256(value.encode()).hexdigest()
         write_json(checkpoint, (step + 1, value))
-        report(step + 1, steps, loss=1.0)
+        report(step + 1, steps, loss=_number(value))
         while step == steps // 2 and (control() / f"hold.{name}").exists():
             time.sleep(0.01)
-            report(step + 1, steps, loss=1.0)
+            report(step + 1, steps, loss=_number(value))
+    return _number(value)
+
+
+def _number(value):
     return int(value[:6], 16) / 16**6 * 100
