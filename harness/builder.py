@@ -46,7 +46,7 @@ class Builder:
         weights = self.pretrain(recipe)
         root, tool, device = self.source.root, tools.choose(task), devices.choose(task.device)
         share = protocol.share(task, tool=tool, device=device)
-        data = self._fingerprint(task.name, lambda: datasets.task_fingerprint(task, root, self.cache))
+        data = self.labels(task)
         seed = derive_seed("transfer", task.name, run) % 2**31  # the same for every recipe; detectron2 wants 32 bits
         key = keys.transfer_key(
             task,
@@ -75,19 +75,30 @@ class Builder:
             parents={"weights": weights},
         )
 
+    def labels(self, task: TaskConfig) -> str:
+        """The fingerprint of a task's data.
+
+        Raises:
+            DataError: it is missing or broken.
+        """
+        return self._fingerprint(task.name, lambda: datasets.task_fingerprint(task, self.source.root, self.cache))
+
     def pretrain(self, recipe: str) -> Job:
         """A recipe's pre-training and, before it, all that it rests on.
 
         Raises:
             ConfigError: it rests on itself.
+            DataError: the images of one of these are missing.
         """
         if recipe not in self._pretrained:
             circle = [*self._begun, recipe]
             if recipe in self._begun:
                 raise ConfigError(f"recipe `{recipe}`", f"rests on itself: {' → '.join(circle)}", "Break the circle.")
             self._begun.append(recipe)
-            self._pretrained[recipe] = self._pretrain(recipe)
-            self._begun.pop()
+            try:
+                self._pretrained[recipe] = self._pretrain(recipe)
+            finally:
+                self._begun.pop()
         return self._pretrained[recipe]
 
     def _pretrain(self, recipe: str) -> Job:

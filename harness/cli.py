@@ -24,7 +24,7 @@ examples:
   harness run 1 --only pixcon-sr,random-init --set pretrain.train.epochs=2
   harness recipes                        all recipes: rows, tables, sources, costs
 
-exit codes: 0 fine, 1 a job failed, 2 something to mend in what was asked, 130 stopped by Ctrl-C
+exit codes: 0 fine, 1 a job failed or lacks its data, 2 something to mend in what was asked, 130 stopped by Ctrl-C
 """
 SET_HELP = """\
 change a setting, e.g. pretrain.train.epochs=2 (every recipe), byol.optim.lr=0.1 (one), transfer.threads=1 (every

@@ -97,6 +97,7 @@ def _summary(plan: Plan, store: Store, result: Result, seconds: float) -> int:
     lines = [f"{len(jobs)} jobs: {status.counts(looks.values())}; {duration(seconds)}"]
     if not jobs:
         lines = [NOTHING]
+    lines += plan.without_data
     lines += result.problems
     for name, look in result.failed.items():
         lines += [f"failed: {jobs[name].title}: {look.reason}", f"    log: {store.log(jobs[name])}"]
@@ -107,7 +108,7 @@ def _summary(plan: Plan, store: Store, result: Result, seconds: float) -> int:
     if result.signal:
         lines.append("Stopped. Run again to go on from here.")
     print("\n".join(lines), file=sys.stderr)
-    return 128 + result.signal if result.signal else int(bool(result.failed))
+    return 128 + result.signal if result.signal else int(bool(result.failed or plan.lacking))
 
 
 def _advice(failed: Collection[Look]) -> list[str]:
@@ -151,7 +152,7 @@ def show_plan(options: Namespace) -> int:
     else:
         print(NOTHING)
     _notes(plan, store, looks)
-    return 0
+    return int(bool(plan.lacking))
 
 
 def _groups(plan: Plan, looks: Mapping[str, Look], estimates: Estimates) -> list[str]:

@@ -4,12 +4,12 @@ key. Runs nothing."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ground.config import suggest
-from ground.errors import ConfigError
+from ground.errors import ConfigError, DataError
 from harness import datasets, keys, profiles
 from harness.builder import Builder
 from harness.datasets import Cache, Source
@@ -54,14 +54,24 @@ class Plan:
     """False while the scenes are not all there: then no job that reads data can be done yet."""
     changed: bool
     """Whether ``--set`` decides some result of the plan."""
+    lacking: Mapping[str, DataError] = field(default_factory=dict)
+    """Recipe or task that has no usable data → why. It has no jobs; the others have theirs."""
     seed: int = 0
     """Of the pre-trainings."""
 
     @property
     def remarks(self) -> list[str]:
-        """What a reader has to know besides profile and data: settings changed by hand, another pre-training's seed."""
+        """What a reader has to know besides profile and data: settings changed by hand, seeds, data that lack."""
         other = [f"seed of the pre-trainings: {self.seed}"] if self.seed else []
-        return [*([self.profile.changes] if self.profile.changes else []), *other]
+        return [*([self.profile.changes] if self.profile.changes else []), *other, *self.without_data]
+
+    @property
+    def without_data(self) -> list[str]:
+        """A line for each fault of the data, with the recipes and tasks that cannot run for it."""
+        names: dict[str, list[str]] = {}
+        for name, error in self.lacking.items():
+            names.setdefault(str(error), []).append(name)
+        return [f"no data for {', '.join(several)}: {error}" for error, several in names.items()]
 
     @property
     def label(self) -> str:
@@ -82,28 +92,58 @@ def build(request: Request) -> Plan:
 
     Raises:
         ConfigError: an unknown table, profile, recipe, task or setting.
-        DataError: data that was given is missing, empty or broken.
+        DataError: data that was given is missing, empty or broken, so that nothing can be run.
     """
     from results import layout
+    from transfer import data
 
     profile = profiles.load(request.profile, request.overrides)
     layouts = _with_rows(tuple(layout.load(table) for table in request.tables), request, profile)
     recipes = _wanted("recipe", request.recipes, profiles.recipe_names(), [r for each in layouts for r in each.recipes])
     tasks = _wanted("task", request.tasks, profiles.task_names(), [t for each in layouts for t in each.tasks])
     source = datasets.choose(profile, request.data, request.pretrain_images)
+    if source.spec is None:
+        data.check_root(source.root)
     builder = Builder(profile, source, request.seed, Cache(request.store))
     configs = {name: profile.task(name) for name in tasks}
     cells = {(r, t) for each in layouts for r in each.recipes for t in each.tasks}
-    for recipe in recipes:
-        for task in [task for name, task in configs.items() if (recipe, name) in cells]:
-            for run in range(task.runs):
-                builder.transfer(recipe, task, run)
-    jobs = tuple(builder.jobs.values())
+    jobs, lacking = _jobs(builder, {r: [t for n, t in configs.items() if (r, n) in cells] for r in recipes})
     expected = {name: profile.task(name).runs for name in profiles.task_names()}
     behind_them = [job.recipe for job in jobs if job.recipe is not None]
     resolved = {name: profile.recipe(name) for name in dict.fromkeys([*recipes, *behind_them])}
     changed = bool(request.overrides) and _changed(profiles.load(request.profile), source, resolved, configs)
-    return Plan(layouts, jobs, profile, source, expected, builder.generated, changed, request.seed)
+    return Plan(layouts, jobs, profile, source, expected, builder.generated, changed, lacking, request.seed)
+
+
+def _jobs(builder: Builder, wanted: Mapping[str, list[TaskConfig]]) -> tuple[tuple[Job, ...], dict[str, DataError]]:
+    """The jobs behind recipes and the tasks wanted of each, and the recipes and tasks whose data lack.
+
+    Raises:
+        DataError: no job is left, or none that learns from images where some should.
+    """
+    tasks_without: dict[str, DataError] = {}
+    recipes_without: dict[str, DataError] = {}
+    for task in {task.name: task for tasks in wanted.values() for task in tasks}.values():
+        try:
+            builder.labels(task)
+        except DataError as error:
+            tasks_without[task.name] = error
+    for recipe, tasks in wanted.items():
+        usable = [task for task in tasks if task.name not in tasks_without]
+        try:
+            for task in usable:
+                for run in range(task.runs):
+                    builder.transfer(recipe, task, run)
+        except DataError as error:
+            recipes_without[recipe] = error
+    asked_for = [job for job in builder.jobs.values() if job.kind == "transfer"]
+    needed = {each.name: each for job in asked_for for each in (*behind(job, builder.jobs), job)}
+    if tasks_without and not needed:
+        raise next(iter(tasks_without.values()))
+    if recipes_without and not any(job.data["folders"] for job in needed.values() if job.kind == "pretrain"):
+        raise next(iter(recipes_without.values()))  # a table of what learns from nothing is none
+    # What was made for a recipe before its data turned out to lack is left out, unless another rests on it.
+    return tuple(job for job in builder.jobs.values() if job.name in needed), tasks_without | recipes_without
 
 
 def _with_rows(layouts: tuple[Layout, ...], request: Request, profile: Profile) -> tuple[Layout, ...]:

@@ -20,6 +20,7 @@ SIGNS = {
 }  # fmt: skip
 
 ABSENT = "not implemented"
+NO_DATA = "no data"
 
 
 def survey(store: Store, jobs: Iterable[Job]) -> dict[str, Look]:
@@ -79,6 +80,9 @@ def matrix(plan: Plan, layout: Layout, store: Store, looks: Mapping[str, Look]) 
         cells = [
             _runs(plan.jobs_of(row.recipe, task), store, looks) if task in tasks else ABSENT for task in layout.tasks
         ]
+        if row.recipe in recipes:
+            lacking = [{row.recipe, task} & plan.lacking.keys() for task in layout.tasks]
+            cells = [NO_DATA if lacks else cell for cell, lacks in zip(cells, lacking, strict=True)]
         rows.append([row.label, _runs(stages, store, looks), words, *cells])
     if not any(row[1] for row in rows[1:]):
         rows = [[row[0], *row[2:]] for row in rows]

@@ -31,6 +31,7 @@ def show_table(options: Namespace) -> int:
     looks = status.survey(store, plan.jobs)
     recipes, tasks = profiles.recipe_names(), profiles.task_names()
     runs = [observation(plan, store, job, looks[job.name]) for job in plan.jobs if job.kind == "transfer"]
+    runs += without_data(plan)
     built = [
         tables.build(
             layout,
@@ -51,6 +52,18 @@ def show_table(options: Namespace) -> int:
     if not options.out:
         print("\n".join(map(FORMATS[options.format or "text"], built)), end="")
     return 0
+
+
+def without_data(plan: Plan) -> list[Run]:
+    """One run that says so for each cell that has no data."""
+    from results.runs import Run
+
+    cells = {(recipe, task) for each in plan.layouts for recipe in each.recipes for task in each.tasks}
+    return [
+        Run(recipe, task, 0, "no data", {}, path="", key="", profile=plan.label, data="", tool="")
+        for recipe, task in sorted(cells)
+        if {recipe, task} & plan.lacking.keys()
+    ]
 
 
 def deviations(plan: Plan) -> list[str]:

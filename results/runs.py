@@ -9,7 +9,7 @@ from typing import Literal
 
 from ground.errors import UserError
 
-State = Literal["done", "running", "failed", "blocked", "interrupted", "queued", "missing"]
+State = Literal["done", "running", "failed", "blocked", "interrupted", "queued", "missing", "no data"]
 
 
 @dataclass(frozen=True)

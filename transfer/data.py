@@ -6,8 +6,10 @@ import importlib
 from pathlib import Path
 from types import ModuleType
 
-from ground.errors import DataError
 from transfer.config import TaskConfig
+from transfer.layouts.places import check_root
+
+__all__ = ["check", "check_root", "fingerprint"]
 
 
 def check(config: TaskConfig, root: Path) -> None:
@@ -34,8 +36,5 @@ def fingerprint(config: TaskConfig, root: Path) -> str:
 
 def _layout(config: TaskConfig, root: Path) -> ModuleType:
     """The module of `transfer.layouts` that reads the task's data, once there is a folder to read from."""
-    if not root.is_dir():
-        raise DataError(root, "no such folder", "Set the data root to the folder that holds the data sets.")
-    if not any(root.iterdir()):
-        raise DataError(root, "empty folder", "Unpack the data sets there, or set another data root.")
+    check_root(root)
     return importlib.import_module(f"transfer.layouts.{config.layout}")

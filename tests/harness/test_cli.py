@@ -41,7 +41,7 @@ def test_a_typo_is_one_line_with_the_nearest_word(arguments, line, capsys):
         (["plan", "--profile", "papr"], "profiles `papr`: unknown. Did you mean `paper`?"),
         (["plan", "--profile", "no/such.yaml"], "no/such.yaml: no such file."),
         (["plan", "--profile", "bare.yaml"], "--data: profile `bare.yaml` does not run on generated scenes."),
-        (["plan", *TOY, "--data", "nowhere"], "nowhere/coco/train2017: no such image folder."),
+        (["plan", *TOY, "--data", "nowhere"], "nowhere: no such folder."),
         (
             ["plan", *TOY, "--set", "byol.train.epoch=1"],
             "recipe `byol`: unknown field `train.epoch`. Did you mean `epochs`?",

@@ -94,6 +94,29 @@ def test_status_shows_every_run(place, planned, runs, capsys):
     assert lines["ORL"] == ["not", "implemented"]
 
 
+def test_a_task_without_data_is_named_and_the_others_run(place, capsys):
+    real = place.folder / "real"
+    (real / "coco" / "train2017").mkdir(parents=True)
+    (real / "coco" / "train2017" / "1.jpg").write_text("one")
+    (real / "voc.txt").write_text("boxes")
+    (place.control / "tasks").write_text("cityscapes")
+    asked = ("1", "2", "--only", "byol", "--data", "real")
+    line = "no data for cityscapes: real/cityscapes.txt: no such file. Check --data."
+    code, output, _ = place.harness("plan", *asked)
+    assert (code, line in output, "3 of 3 jobs to run" in output) == (1, True, True)
+    code, _, errors = place.harness("run", *asked)
+    assert code == 1
+    assert "3 jobs: 3 done" in errors
+    assert line in errors
+    assert cli.main(["status", *asked, "--profile", "toy.yaml"]) == 0
+    assert re.search(r"BYOL +✓ done +no data +not implemented", capsys.readouterr().out)
+    assert cli.main(["table", "2", "--only", "byol", "--data", "real", "--profile", "toy.yaml"]) == 2
+    assert cli.main(["table", *asked, "--profile", "toy.yaml"]) == 0
+    output = capsys.readouterr().out
+    assert re.search(r"BYOL .* no data", output)
+    assert line in output
+
+
 def test_status_of_a_selection_and_of_tasks_to_come(planned, capsys):
     selected = output(capsys, "status", "1", "--only", "byol")
     assert "PixCon-SR" not in selected

@@ -105,13 +105,41 @@ def test_scenes_that_are_not_generated_leave_a_plan_of_missing_jobs(place):
         ({"recipes": ("byoll",)}, ConfigError, r"recipe `byoll`: unknown\. Did you mean `byol`\?"),
         ({"tasks": ("voc",)}, ConfigError, r"task `voc`: unknown"),
         ({"profile": "papr"}, ConfigError, r"profiles `papr`: unknown\. Did you mean `paper`\?"),
-        ({"data": "nowhere"}, DataError, r"nowhere/coco/train2017: no such image folder"),
+        ({"data": "nowhere"}, DataError, r"nowhere: no such folder"),
         ({"pretrain_images": ("no/images",)}, DataError, r"no/images: no such image folder"),
     ],
 )
 def test_what_cannot_be_planned_is_one_line(data, changes, error, line):
     with pytest.raises(error, match=line):
         plan(**changes)
+
+
+def test_only_what_lacks_its_data_is_left_out(data):
+    (data.control / "tasks").write_text("cityscapes voc_segmentation")
+    (data.folder / "real" / "voc_segmentation.txt").write_text("maps")
+    both = plan(tables=("1", "2"))
+    assert {job.task for job in both.jobs} == {None, "voc_detection", "voc_segmentation"}
+    assert both.lacking.keys() == {"cityscapes"}
+    assert both.remarks == ["no data for cityscapes: real/cityscapes.txt: no such file. Check --data."]
+    assert {job.key for job in plan().jobs} <= {job.key for job in both.jobs}
+    with pytest.raises(DataError, match=r"cityscapes.txt: no such file"):
+        plan(tables=("2",), tasks=("cityscapes",))
+
+
+def test_a_recipe_whose_images_lack_is_left_out_with_all_that_only_it_needs(data, monkeypatch):
+    from pretrain import data as images
+
+    before = images.folders
+    monkeypatch.setattr(
+        images, "folders", lambda config, root: before(config, root / ("nowhere" if config.recipe == "byol" else ""))
+    )
+    some = plan()
+    assert {job.recipe for job in some.jobs} == {"pixcon-sr", "random-init"}
+    assert list(some.lacking) == ["byol"]
+    monkeypatch.setattr(images, "folders", lambda config, root: before(config, root / "nowhere"))
+    with pytest.raises(DataError, match=r"nowhere/coco/train2017: no such image folder"):
+        plan()
+    assert len(plan(recipes=("random-init",)).jobs) == 3
 
 
 def test_a_recipe_that_learns_from_no_image_needs_none(data):

@@ -5,8 +5,13 @@ def check(config, root):
     fingerprint(config, root)
 
 
+def check_root(root):
+    if not root.is_dir():
+        raise DataError(root, "no such folder", "Set the data root.")
+
+
 def fingerprint(config, root):
-    file = root / "voc.txt"
+    file = root / {"voc_detection": "voc.txt"}.get(config.name, f"{config.name}.txt")
     if not file.exists():
         raise DataError(file, "no such file", "Check --data.")
     return f"voc {file.read_text()}"
