@@ -72,7 +72,7 @@ class Train(Strict):
     log_every: PositiveInt = not_identity(20)
     checkpoint_minutes: float = not_identity(10.0, gt=0)
     snapshot_epochs: int = not_identity(0, ge=0)
-    """Keep the backbone every so many epochs (Figure 2); 0 keeps the last alone."""
+    """Keep student's and teacher's backbones every so many epochs, from before the first (Figure 2); 0 keeps none."""
 
 
 class PretrainConfig(Strict):

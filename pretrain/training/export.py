@@ -13,11 +13,23 @@ from pretrain.config import Model
 from pretrain.model.student_teacher import StudentTeacher
 
 NETWORK = "network.safetensors"
+SNAPSHOTS = "snapshots"
 
 
 def export_backbone(path: Path, resnet: nn.Module) -> None:
     """The backbone with torchvision's tensor names, BN statistics included, no classifier, as safetensors."""
     _write(path, resnet.state_dict(), None)
+
+
+def snapshot(out: Path, epoch: int, network: str) -> Path:
+    """Where a training in ``out`` keeps a backbone as it was after ``epoch``; ``network``: ``student``, ``teacher``."""
+    return out / SNAPSHOTS / f"epoch-{epoch:04d}.{network}.safetensors"
+
+
+def export_snapshot(out: Path, epoch: int, model: StudentTeacher) -> None:
+    """Both backbones as they are after ``epoch``, 0 before the first step."""
+    export_backbone(snapshot(out, epoch, "student"), model.student.resnet)
+    export_backbone(snapshot(out, epoch, "teacher"), model.teacher.resnet)
 
 
 def export_network(path: Path, model: StudentTeacher, config: Model) -> None:

@@ -23,7 +23,7 @@ from pretrain.branches.base import Geometry
 from pretrain.config import PretrainConfig
 from pretrain.model.norm import use_fused_norms
 from pretrain.model.student_teacher import StudentTeacher
-from pretrain.training.export import export_backbone
+from pretrain.training.export import export_snapshot
 from pretrain.training.monitor import Monitor, Outcome
 from pretrain.training.optimizer import build_optimizer
 from pretrain.training.schedule import learning_rate, teacher_momentum
@@ -128,12 +128,17 @@ def train(trainer: Trainer, images: list[Path], out: Path, report: Report) -> di
     warmup = trainer.config.optim.warmup_epochs
     if settings.epochs <= warmup and distributed.rank() == 0:
         log.warning("train.epochs %d ends within optim.warmup_epochs %g: the rate only rises", settings.epochs, warmup)
+    if not first:
+        _keep(trainer, out, 0)
     loader = make_loader(trainer, images, first)
     last_saved = time.monotonic()
     for step, batch in enumerate(loader, start=first):
         if isinstance(batch, UserError):
             raise batch
         monitor.step(step, steps, trainer.step(batch, step, steps, steps_per_epoch))
+        epoch, into = divmod(step + 1, steps_per_epoch)
+        if not into:  # before the checkpoint: a training that goes on from it has no second chance
+            _keep(trainer, out, epoch)
         due = time.monotonic() - last_saved > settings.checkpoint_minutes * 60
         if distributed.world() > 1:
             # Clocks differ. All follow the first one's, and ask only where the host has waited for the device anyway.
@@ -143,12 +148,15 @@ def train(trainer: Trainer, images: list[Path], out: Path, report: Report) -> di
             if distributed.rank() == 0:
                 checkpoint.save(saved, step + 1, trainer.parts, reproducible(monitor.latest))
             last_saved = time.monotonic()
-        epoch, into = divmod(step + 1, steps_per_epoch)
-        kept = settings.snapshot_epochs and not into and not epoch % settings.snapshot_epochs
-        if distributed.rank() == 0 and kept:
-            export_backbone(out / "snapshots" / f"epoch-{epoch:04d}.safetensors", exported(trainer))
     monitor.close()
     return reproducible(monitor.latest)
+
+
+def _keep(trainer: Trainer, out: Path, epoch: int) -> None:
+    """The snapshot of an epoch, if it is one of those to keep."""
+    every = trainer.config.train.snapshot_epochs
+    if every and not epoch % every and distributed.rank() == 0:
+        export_snapshot(out, epoch, trainer.model)
 
 
 def reproducible(numbers: dict[str, float]) -> dict[str, float]:

@@ -134,10 +134,16 @@ def test_accumulation_sees_every_image_once_and_enqueues_the_whole_batch(tiny, p
     assert changed.tolist() == [True] * 32 + [False] * 32
 
 
-def test_snapshots_are_kept_by_epoch(tiny, photos, tmp_path):
-    run(tiny("byol", {"train": {"snapshot_epochs": 1}}), seed=0, folders=[photos], out=tmp_path / "out")
-    names = sorted(path.name for path in (tmp_path / "out" / "snapshots").iterdir())
-    assert names == ["epoch-0001.safetensors", "epoch-0002.safetensors"]
+def test_snapshots_of_both_networks_are_kept_by_epoch_the_untrained_included(tiny, photos, tmp_path):
+    out = tmp_path / "out"
+    run(tiny("byol", {"train": {"snapshot_epochs": 1}}), seed=0, folders=[photos], out=out)
+    networks = [f"epoch-000{epoch}.{network}.safetensors" for epoch in range(3) for network in ("student", "teacher")]
+    assert sorted(path.name for path in (out / "snapshots").iterdir()) == networks
+    kept = {name: load_file(out / "snapshots" / name)["conv1.weight"] for name in networks}
+    assert torch.equal(kept[networks[0]], kept[networks[1]])  # the teacher starts as the student's copy
+    assert torch.equal(kept[networks[4]], load_file(out / "backbone.safetensors")["conv1.weight"])
+    state = torch.load(out / "checkpoint.pt", weights_only=True)["model"]
+    assert torch.equal(kept[networks[5]], state["teacher.resnet.conv1.weight"])
 
 
 def test_bf16_trains(tiny, photos, tmp_path):
