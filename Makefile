@@ -23,7 +23,7 @@ SELECT = --profile "$(PROFILE)" --store "$(STORE)" $(if $(DATA),--data "$(DATA)"
 	$(foreach each,$(IMAGES),--pretrain-images "$(each)") $(foreach each,$(SET),--set '$(each)')
 RUN = $(SELECT) --cluster $(CLUSTER) $(if $(WORKERS),--workers $(WORKERS))
 
-.PHONY: help table table1 plan status test lint format clean-venv clean-out clean-data clean-runs
+.PHONY: help table table1 figure1 figure2 plan status test lint format clean-venv clean-out clean-data clean-runs
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,12 @@ table: $(VENV)/.installed ## the same for TABLE=<number>
 	@$(HARNESS) run $(TABLE) $(RUN) --rerun $(RERUN); status=$$?; [ $$status -le 1 ] || exit $$status; \
 	$(HARNESS) table $(TABLE) $(SELECT) $(foreach suffix,txt csv tex,--out out/table$(TABLE).$(suffix)) || exit; \
 	cat out/table$(TABLE).txt; exit $$status
+
+figure1: $(VENV)/.installed ## self-attention maps of the paper's methods (out/figure1.png, .pdf, .json)
+	@$(HARNESS) figure 1 $(RUN) --rerun $(RERUN)
+
+figure2: $(VENV)/.installed ## the weakest matches over the epochs of a pre-training (out/figure2.png, .pdf, .json)
+	@$(HARNESS) figure 2 $(RUN) --rerun $(RERUN)
 
 plan: $(VENV)/.installed ## what would run for TABLE, and how long it would take
 	@$(HARNESS) plan $(TABLE) $(RUN)

@@ -22,6 +22,7 @@ examples:
   harness table 1 --format latex         the table, from the runs that are finished
   harness run 1 --data /datasets --profile paper
   harness run 1 --only pixcon-sr,random-init --set pretrain.train.epochs=2
+  harness figure 1                       self-attention maps of the paper's methods
   harness recipes                        all recipes: rows, tables, sources, costs
 
 exit codes: 0 fine, 1 a job failed or lacks its data, 2 something to mend in what was asked, 130 stopped by Ctrl-C
@@ -35,6 +36,13 @@ other runs of the jobs that it concerns, and is shown on the table; what cannot 
 RERUN_HELP = """\
 what to do about runs there are: missing runs what has no record, the interrupted included (default); retry also what
 failed; force everything once more, earlier stages included; never nothing
+"""
+FIGURE_HELP = """\
+Draw a figure, running what it lacks.
+
+  1    self-attention maps: how alike each cell of a picture is to a marked pixel's, by recipe (--only) and by weights
+       from elsewhere (--weights)
+  2    the five weakest matches of cells that both views show, over the epochs of a pre-training (--only: one recipe)
 """
 
 
@@ -96,8 +104,7 @@ def _parser() -> Parser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     settings, selection = _settings(), _selection()
     run = _command(commands, "run", "harness.commands:run", "run what tables lack", settings, selection)
-    run.add_argument("--rerun", choices=("missing", "retry", "force", "never"), default="missing", help=RERUN_HELP)
-    _concurrency(run)
+    _running(run)
     plan = _command(commands, "plan", "harness.commands:show_plan", "what would run; runs nothing", settings, selection)
     _concurrency(plan)
     status = _command(commands, "status", "harness.commands:show_status", "method × run", settings, selection)
@@ -108,6 +115,7 @@ def _parser() -> Parser:
     table.add_argument(
         "--out", type=Path, action="append", default=[], metavar="FILE", help="write there; may be given several times"
     )
+    _figure(_command(commands, "figure", "harness.figures:show_figure", "draw a figure", settings, _selection(False)))
     _data_commands(commands, settings)
     recipes = _command(
         commands, "recipes", "harness.recipes:show_recipes", "list the ways to pre-train", _settings("paper")
@@ -141,10 +149,15 @@ def _settings(profile: str = "smoke") -> Parser:
     return parser
 
 
-def _selection() -> Parser:
-    """Options that every command about tables has."""
-    parser = Parser(add_help=False)
+def _tables(parser: Parser) -> None:
     parser.add_argument("tables", nargs="*", default=["1"], metavar="TABLE", help="e.g. 1 or table1 (default: 1)")
+
+
+def _selection(tables: bool = True) -> Parser:
+    """Options that every command about tables has; ``tables``: the tables themselves first."""
+    parser = Parser(add_help=False)
+    if tables:
+        _tables(parser)
     parser.add_argument(
         "--data", metavar="ROOT", help="folder of the data sets (default: the profile's generated scenes)"
     )
@@ -175,6 +188,53 @@ def _selection() -> Parser:
     parser.add_argument("--tasks", action="append", default=[], metavar="TASK,…", help="only these tasks")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the pre-trainings (default: 0)")
     return parser
+
+
+def _running(parser: Parser) -> None:
+    parser.add_argument("--rerun", choices=("missing", "retry", "force", "never"), default="missing", help=RERUN_HELP)
+    _concurrency(parser)
+
+
+def _figure(parser: Parser) -> None:
+    parser.description = FIGURE_HELP
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("name", choices=("1", "2"), metavar="NAME", help="1 or 2")
+    _tables(parser)
+    parser.add_argument(
+        "--images", action="append", default=[], metavar="FILE", help="picture to look at; may be given several times"
+    )
+    parser.add_argument(
+        "--pixels",
+        action="append",
+        default=[],
+        metavar="X,Y",
+        help="figure 1: the pixel to mark, one for each picture, or several of one",
+    )
+    parser.add_argument(
+        "--weights",
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="figure 1: a column for weights from elsewhere; may be given several times",
+    )
+    parser.add_argument("--epochs", metavar="N,…", help="figure 2: which of the epochs that were kept (default: all)")
+    parser.add_argument("--draw", type=int, default=0, metavar="N", help="figure 2: other crops and colours")
+    parser.add_argument("--side", type=_cells, metavar="PIXELS", help="side of a view (default: 1024 for crops of 224)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="write there: .png, .pdf, .svg, or .json for the numbers (default: out/figureNAME, .png, .pdf and .json)",
+    )
+    _running(parser)
+
+
+def _cells(text: str) -> int:
+    if not text.isdigit() or int(text) % 32 or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"`{text}` is no multiple of 32")
+    return int(text)
 
 
 def _concurrency(parser: Parser) -> None:

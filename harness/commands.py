@@ -7,7 +7,7 @@ import sys
 import time
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,17 +49,27 @@ def _names(texts: Sequence[str]) -> tuple[str, ...]:
 
 def run(options: Namespace) -> int:
     """Generate the data if need be, then run whatever the tables still lack."""
+    wanted = request(options)
+    return bring(lambda: planning.build(wanted), options)[1]
+
+
+def bring(build: Callable[[], Plan], options: Namespace) -> tuple[Plan, int]:
+    """Drive a plan to its end, its data generated before if need be; the plan and the exit code.
+
+    Args:
+        build: makes the plan, on the data as they lie there when it is called.
+        options: of the command line: ``store``, ``rerun``, ``workers``, ``cluster``.
+    """
     from harness import display
     from harness.reconcile import Reconciler
 
     check_cluster(options.cluster)
-    began, wanted = time.monotonic(), request(options)
-    plan, store = planning.build(wanted), Store(wanted.store)
+    began, plan, store = time.monotonic(), build(), Store(Path(options.store))
     _check_processes(plan, options.cluster)
     if plan.jobs and not plan.generated and options.rerun != "never":
         with display.reporter(f"generate {plan.source.root}") as report:
             plan.source.generate(report)
-        plan = planning.build(wanted)  # only now do the jobs that read the scenes have their keys
+        plan = build()  # only now do the jobs that read the scenes have their keys
     policy.apply(store, plan.jobs, options.rerun)
     estimates = Estimates(plan.profile.seconds)
     reconciler = Reconciler(store, plan.jobs, estimates)
@@ -68,7 +78,7 @@ def run(options: Namespace) -> int:
         with store.driver() as folder, display.listener(display.Overall(plan.jobs, estimates, workers)) as listener:
             executor = Executor(folder / "submitit", workers=workers, cluster=options.cluster, gpus=visible_gpus())
             reconciler.run(executor, listener)
-    return _summary(plan, store, reconciler.result, time.monotonic() - began)
+    return plan, _summary(plan, store, reconciler.result, time.monotonic() - began)
 
 
 def _check_processes(plan: Plan, cluster: str) -> None:

@@ -146,6 +146,24 @@ def _jobs(builder: Builder, wanted: Mapping[str, list[TaskConfig]]) -> tuple[tup
     return tuple(job for job in builder.jobs.values() if job.name in needed), tasks_without | recipes_without
 
 
+def pretrainings(request: Request, recipes: Sequence[str]) -> Plan:
+    """The plan of pre-trainings alone, and of all that they rest on; the request's tables do not count.
+
+    Raises:
+        ConfigError: an unknown profile, recipe or setting.
+        DataError: data that was given is missing, empty or broken.
+    """
+    profile = profiles.load(request.profile, request.overrides)
+    source = datasets.choose(profile, request.data, request.pretrain_images)
+    builder = Builder(profile, source, request.seed, Cache(request.store))
+    for recipe in _wanted("recipe", recipes, profiles.recipe_names(), recipes):
+        builder.pretrain(recipe)
+    jobs = tuple(builder.jobs.values())
+    resolved = {job.recipe: profile.recipe(job.recipe) for job in jobs if job.recipe is not None}
+    changed = bool(request.overrides) and _changed(profiles.load(request.profile), source, resolved, {})
+    return Plan((), jobs, profile, source, {}, builder.generated, changed, request.seed)
+
+
 def _with_rows(layouts: tuple[Layout, ...], request: Request, profile: Profile) -> tuple[Layout, ...]:
     """``layouts`` with the rows asked for: one more for a recipe that none has; with ``--only`` no others."""
     from results.layout import Row

@@ -229,7 +229,7 @@ def _check_outputs(directory: Path, parent: Parent) -> None:
     for name, expected in record["outputs"].items():
         if not (directory / name).exists():
             raise fault(directory / name, "is gone", remedy)
-        if _sha256(directory / name) != expected:
+        if sha256(directory / name) != expected:
             raise fault(directory / name, "is not the file that its record names", f"Delete it. {remedy}")
 
 
@@ -254,10 +254,11 @@ def _hashes(directory: Path) -> dict[str, str]:
         for path in sorted(directory.iterdir())
         if path.is_file() and not path.name.startswith((".", "record.json."))
     ]
-    return {path.name: _sha256(path) for path in files if path.name not in store.OURS and path.stem != "checkpoint"}
+    return {path.name: sha256(path) for path in files if path.name not in store.OURS and path.stem != "checkpoint"}
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """The hash (hex) of a file's bytes."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
