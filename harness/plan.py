@@ -161,7 +161,7 @@ def pretrainings(request: Request, recipes: Sequence[str]) -> Plan:
     jobs = tuple(builder.jobs.values())
     resolved = {job.recipe: profile.recipe(job.recipe) for job in jobs if job.recipe is not None}
     changed = bool(request.overrides) and _changed(profiles.load(request.profile), source, resolved, {})
-    return Plan((), jobs, profile, source, {}, builder.generated, changed, request.seed)
+    return Plan((), jobs, profile, source, {}, builder.generated, changed, seed=request.seed)
 
 
 def _with_rows(layouts: tuple[Layout, ...], request: Request, profile: Profile) -> tuple[Layout, ...]:
