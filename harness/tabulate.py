@@ -17,6 +17,7 @@ from harness.store import Look, Store
 
 if TYPE_CHECKING:
     from results.runs import Run
+    from results.table import Table
 
 SUFFIXES = {".txt": "text", ".md": "markdown", ".csv": "csv", ".tex": "latex"}
 
@@ -24,15 +25,29 @@ SUFFIXES = {".txt": "text", ".md": "markdown", ".csv": "csv", ".tex": "latex"}
 def show_table(options: Namespace) -> int:
     """The table, filled from the finished runs."""
     from ground.files import write_text
-    from results import table as tables
     from results.render import FORMATS
 
     plan, store = planning.build(request(options)), Store(Path(options.store))
-    looks = status.survey(store, plan.jobs)
+    built = filled(plan, store, status.survey(store, plan.jobs))
+    for path in options.out:
+        write_text(path, "\n".join(map(FORMATS[options.format or _format(path)], built)))
+    if not options.out:
+        print("\n".join(map(FORMATS[options.format or "text"], built)), end="")
+    return 0
+
+
+def filled(plan: Plan, store: Store, looks: Mapping[str, Look]) -> list[Table]:
+    """The plan's tables, filled from the finished runs.
+
+    Raises:
+        RunsError: runs that must not share a table.
+    """
+    from results import table as tables
+
     recipes, tasks = profiles.recipe_names(), profiles.task_names()
     runs = [observation(plan, store, job, looks[job.name]) for job in plan.jobs if job.kind == "transfer"]
     runs += without_data(plan)
-    built = [
+    return [
         tables.build(
             layout,
             runs,
@@ -47,11 +62,6 @@ def show_table(options: Namespace) -> int:
         )
         for layout in plan.layouts
     ]
-    for path in options.out:
-        write_text(path, "\n".join(map(FORMATS[options.format or _format(path)], built)))
-    if not options.out:
-        print("\n".join(map(FORMATS[options.format or "text"], built)), end="")
-    return 0
 
 
 def without_data(plan: Plan) -> list[Run]:
