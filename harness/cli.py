@@ -24,6 +24,7 @@ examples:
   harness run 1 --only pixcon-sr,random-init --set pretrain.train.epochs=2
   harness figure 1                       self-attention maps of the paper's methods
   harness recipes                        all recipes: rows, tables, sources, costs
+  harness weights inspect FILE           what a checkpoint of anyone's holds, and whether it would be taken
 
 exit codes: 0 fine, 1 a job failed or lacks its data, 2 something to mend in what was asked, 130 stopped by Ctrl-C
 """
@@ -44,6 +45,8 @@ Draw a figure, running what it lacks.
        from elsewhere (--weights)
   2    the five weakest matches of cells that both views show, over the epochs of a pre-training (--only: one recipe)
 """
+WEIGHTS_FORMATS = ("run", "slotcon", "pixpro", "mmselfsup", "moco", "openmmlab", "detectron2", "torchvision")
+WEIGHTS_LAYOUTS = ("torchvision", "detectron2", "mmseg", "safetensors")
 
 
 class Parser(argparse.ArgumentParser):
@@ -117,6 +120,7 @@ def _parser() -> Parser:
     )
     _figure(_command(commands, "figure", "harness.figures:show_figure", "draw a figure", settings, _selection(False)))
     _data_commands(commands, settings)
+    _weights_commands(commands)
     recipes = _command(
         commands, "recipes", "harness.recipes:show_recipes", "list the ways to pre-train", _settings("paper")
     )
@@ -258,6 +262,42 @@ def _data_commands(commands: Any, settings: Parser) -> None:
     check = _command(below, "check", "harness.listing:check_data", "what of the data below a root is usable", settings)
     check.add_argument("root", metavar="ROOT", help="folder of the data sets")
     check.add_argument("--full", action="store_true", help="decode every image below ROOT, too")
+
+
+def _weights_commands(commands: Any) -> None:
+    words = "look into anyone's weights, import them, export them; nothing in a file is executed"
+    weights = commands.add_parser("weights", help=words, description=words, allow_abbrev=False)
+    below = weights.add_subparsers(metavar="COMMAND", required=True)
+    taken = _taken_weights()
+    inspect = _command(below, "inspect", "harness.weights:inspect", "what a file holds; exit code 2 if refused", taken)
+    inspect.add_argument("--json", action="store_true", help="as JSON")
+    import_ = _command(below, "import", "harness.weights:import_", "make a backbone.safetensors of a file", taken)
+    import_.add_argument("out", metavar="OUT", help="file to write, .safetensors; says in its header whence it came")
+    export = _command(below, "export", "harness.weights:export", "write a backbone as another tool reads it", taken)
+    export.add_argument("out", metavar="OUT", help="file to write: .pth, .pkl for detectron2, .safetensors")
+    export.add_argument("--to", required=True, choices=WEIGHTS_LAYOUTS, help="who is to read it")
+    for parser in (import_, export):
+        parser.add_argument("--force", action="store_true", help="write over a file that is there")
+
+
+def _taken_weights() -> Parser:
+    """Options that say which tensors of a file are meant."""
+    parser = Parser(add_help=False)
+    parser.add_argument(
+        "file", metavar="FILE", help="a weights file, or the folder of a pre-training (runs/pretrain/…)"
+    )
+    parser.add_argument(
+        "--format", choices=WEIGHTS_FORMATS, help="take it for this instead of what its keys say; of a student and a"
+        " teacher, each takes the one that its authors transfer",
+    )  # fmt: skip
+    parser.add_argument(
+        "--prefix", metavar="TEXT", help="what stands before the backbone's names, e.g. module.encoder_q."
+    )
+    parser.add_argument("--untrained", action="store_true", help="take batch norms at their initial statistics, too")
+    parser.add_argument(
+        "--bgr", action="store_true", help="trained on BGR images: turn the first layer's inputs around"
+    )
+    return parser
 
 
 if __name__ == "__main__":

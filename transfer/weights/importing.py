@@ -7,22 +7,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import save as safetensors
 from torch import Tensor
 
-from ground.errors import WeightsError
 from ground.files import atomic_path
 from ground.networks import BackboneName
-from transfer.weights import gate
+from transfer.weights import gate, ours
 from transfer.weights.contents import Contents, network
 from transfer.weights.reading import read
 from transfer.weights.selection import Selection, select
-
-BACKBONE = "backbone.safetensors"
-_UNTRAINED = "untrained"
 
 
 @dataclass(frozen=True)
@@ -85,10 +80,10 @@ def imported(
 
 def find(path: Path, *, format: str | None = None, prefix: str | None = None, bgr: bool = False) -> Found:
     """Read and recognise, without the gate; arguments and errors as `imported`."""
-    path = _file(path)
+    path = ours.file_of(path)
     contents = read(path)
-    record = _record(path)
-    selection = select(path, contents, network(contents), format, prefix, _exported(record))
+    record = ours.record(path)
+    selection = select(path, contents, network(contents), format, prefix, ours.exported_prefix(record))
     tensors, notes = _single_precision(selection.tensors)
     if bgr and "conv1.weight" in tensors:
         tensors["conv1.weight"] = tensors["conv1.weight"].flip(1).contiguous()
@@ -96,7 +91,7 @@ def find(path: Path, *, format: str | None = None, prefix: str | None = None, bg
     notes += _oddities(contents, tensors)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    untrained = bool(record.get("initial")) or contents.header.get(_UNTRAINED) == "yes"
+    untrained = bool(record.get("initial")) or bool(ours.told(contents.header).get("untrained"))
     return Found(path, digest, path.stat().st_size, contents, selection, tensors, tuple(notes), untrained)
 
 
@@ -129,17 +124,18 @@ def write(backbone: Imported, out: Path) -> None:
         StorageError: the disk is full or not writable.
     """
     words = {
+        "format": backbone.format,
         "network": backbone.network,
+        "notes": backbone.notes,
+        "prefix": backbone.prefix,
         "source": backbone.source,
         "source_sha256": backbone.file_sha256,
         "tensors_sha256": backbone.tensors_sha256,
-        "source_format": backbone.format,
-        "source_prefix": backbone.prefix,
-        "notes": json.dumps(backbone.notes),
-        _UNTRAINED: "yes" if backbone.untrained else "no",
+        "untrained": backbone.untrained,
     }
+    # One entry: safetensors writes several in any order, and the same weights shall be the same file.
     with atomic_path(out) as temporary:
-        temporary.write_bytes(safetensors(backbone.tensors, words))
+        temporary.write_bytes(safetensors(backbone.tensors, {ours.HEADER: json.dumps(words)}))
 
 
 def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
@@ -151,36 +147,6 @@ def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
             summary.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\n".encode())
             summary.update(tensor.view(torch.uint8).numpy().data if tensor.ndim else tensor.numpy().tobytes())
     return summary.hexdigest()
-
-
-def _file(path: Path) -> Path:
-    """The file meant by a path: itself, or a run folder's backbone.
-
-    Raises:
-        WeightsError: a folder holds none.
-    """
-    if not path.is_dir():
-        return path
-    if (path / BACKBONE).exists():
-        return path / BACKBONE
-    if (path / "checkpoint.pt").exists():
-        remedy = f"Let it finish, or name {path / 'checkpoint.pt'} to take it as it stands."
-        raise WeightsError(path, f"has no {BACKBONE}: the pre-training has not finished", remedy)
-    raise WeightsError(path, f"is a folder without {BACKBONE}", "Name a weights file or a pre-training's run.")
-
-
-def _record(path: Path) -> dict[str, Any]:
-    """The settings of the pre-training whose folder a file lies in; empty if there are none to read."""
-    try:
-        job = json.loads((path.parent / "job.json").read_text(encoding="utf-8"))
-        return dict(job["config"]) if job["kind"] == "pretrain" else {}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-
-
-def _exported(record: dict[str, Any]) -> str | None:
-    """The prefix of the network that a recipe hands over."""
-    return f"{record['model'].get('export', 'student')}.resnet." if isinstance(record.get("model"), dict) else None
 
 
 def _single_precision(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:

@@ -30,6 +30,8 @@ _RECONSTRUCT, _SCALAR = (np.zeros(1).__reduce__()[0], np.float32(0).__reduce__()
 _ADMITTED: dict[str, Any] = {
     "numpy.ndarray": np.ndarray,
     "numpy.dtype": np.dtype,
+    "builtins.bytearray": bytearray,
+    "builtins.bytes": bytes,
     "_codecs.encode": codecs.encode,
     "collections.OrderedDict": OrderedDict,
     **{f"numpy.{core}.multiarray._reconstruct": _RECONSTRUCT for core in ("core", "_core")},

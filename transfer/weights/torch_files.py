@@ -30,6 +30,8 @@ _COMMANDS = re.compile(
     r"(os|posix|nt|sys|subprocess|commands|shutil|importlib|runpy|ctypes|socket|pty|code|pickle|_pickle|dill|cloudpickle)\."
     r"|(builtins|__builtin__)\.(eval|exec|execfile|compile|open|__import__|input|breakpoint)$"
 )
+_KNOWN = re.compile(r"torch\.(\w+Storage|_utils\._rebuild\w+|Size|nn\.parameter\.Parameter)|collections\.OrderedDict")
+"""What torch knows by itself: of that, what checkpoints name."""
 _MADE_MAPPING = re.compile(r"Can only SETITEMS? for dict,.* but got <class 'transfer\.weights\.torch_files\.(.+)'>")
 
 
@@ -136,7 +138,9 @@ def _legacy_globals(file: BinaryIO) -> set[str]:
         for opcode, argument, _position in pickletools.genops(file):
             if opcode.name == "GLOBAL":
                 module, name = str(argument).split(" ", 1)
-                found.add(f"{module.replace('__builtin__', 'builtins')}.{name}")
+                full = f"{module.replace('__builtin__', 'builtins')}.{name}"
+                if not _KNOWN.fullmatch(full):
+                    found.add(full)
     return found
 
 

@@ -31,11 +31,11 @@ def test_what_was_imported_loads_into_the_network_and_says_where_it_is_from(tmp_
     saved = net.state_dict()
     assert all(torch.equal(saved[name], trained[name]) for name in saved if "num_batches" not in name)
     with safe_open(tmp_path / "out" / "ours.safetensors", "pt") as file:
-        words = file.metadata()
+        words = json.loads(file.metadata()["imported"])
     digest = hashlib.sha256((tmp_path / "epoch_800.pth").read_bytes()).hexdigest()
     assert words == {
-        "network": "resnet10_w32", "source": "epoch_800.pth", "source_sha256": digest, "source_format": "openmmlab",
-        "source_prefix": "backbone.", "tensors_sha256": tensors_sha256(trained), "notes": "[]", "untrained": "no",
+        "network": "resnet10_w32", "source": "epoch_800.pth", "source_sha256": digest, "format": "openmmlab",
+        "prefix": "backbone.", "tensors_sha256": tensors_sha256(trained), "notes": [], "untrained": False,
     }  # fmt: skip
     again = imported(tmp_path / "out" / "ours.safetensors")
     assert (again.tensors_sha256, again.format) == (found.tensors_sha256, "torchvision")
