@@ -38,12 +38,16 @@ RERUN_HELP = """\
 what to do about runs there are: missing runs what has no record, the interrupted included (default); retry also what
 failed; force everything once more, earlier stages included; never nothing
 """
+FIGURES = ("1", "2", "curves", "heatmap")
 FIGURE_HELP = """\
-Draw a figure, running what it lacks.
+Draw a figure. 1 and 2 run the pre-trainings they lack; the others show the finished runs of tables.
 
-  1    self-attention maps: how alike each cell of a picture is to a marked pixel's, by recipe (--only) and by weights
-       from elsewhere (--weights)
-  2    the five weakest matches of cells that both views show, over the epochs of a pre-training (--only: one recipe)
+  1        self-attention maps: how alike each cell of a picture is to a marked pixel's, by recipe (--only) and by
+           weights from elsewhere (--weights)
+  2        the five weakest matches of cells that both views show, over the epochs of a pre-training (--only: one
+           recipe)
+  curves   losses of pre-trainings and fine-tunings, with a band over runs
+  heatmap  means, method × task
 """
 WEIGHTS_FORMATS = ("run", "slotcon", "pixpro", "mmselfsup", "moco", "openmmlab", "detectron2", "torchvision")
 WEIGHTS_LAYOUTS = ("torchvision", "detectron2", "mmseg", "safetensors")
@@ -202,7 +206,7 @@ def _running(parser: Parser) -> None:
 def _figure(parser: Parser) -> None:
     parser.description = FIGURE_HELP
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("name", choices=("1", "2"), metavar="NAME", help="1 or 2")
+    parser.add_argument("name", choices=FIGURES, metavar="NAME", help=", ".join(FIGURES))
     _tables(parser)
     parser.add_argument(
         "--images", action="append", default=[], metavar="FILE", help="picture to look at; may be given several times"
@@ -230,7 +234,7 @@ def _figure(parser: Parser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="write there: .png, .pdf, .svg, or .json for the numbers (default: out/figureNAME, .png, .pdf and .json)",
+        help="write there: .png, .pdf, .svg, or .json for the numbers (default: out/figure1.png, .pdf and .json, …)",
     )
     _running(parser)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ground.errors import ConfigError
-from harness import commands, figure_images, profiles, status
+from harness import charts, commands, figure_images, profiles, status
 from harness import plan as planning
 from harness.jobs import Job
 from harness.plan import Plan, Request
@@ -41,12 +41,20 @@ def show_figure(options: Namespace) -> int:
     """
     from results.figures import page
 
-    paths = options.out or [Path("out", f"figure{options.name}.{suffix}") for suffix in ("png", "pdf", "json")]
+    stem = f"figure{options.name}" if options.name in FIGURES else options.name
+    paths = options.out or [Path("out", f"{stem}.{suffix}") for suffix in ("png", "pdf", "json")]
     numbers = [path for path in paths if path.suffix == ".json"]
     drawings = [path for path in paths if path.suffix != ".json"]
     for path in drawings:
         page.format_of(path)  # before anything runs
-    return FIGURES[options.name](options, drawings, numbers)
+    if options.name in FIGURES:
+        return FIGURES[options.name](options, drawings, numbers)
+    if numbers and options.out:
+        remedy = "harness table --format csv-long has a table's numbers."
+        raise ConfigError(f"--out {numbers[0]}", "only figures 1 and 2 are written as numbers", remedy)
+    with charts.chart(options.name, options) as drawn:
+        _write(drawn, drawings)
+    return 0
 
 
 def attention(options: Namespace, drawings: list[Path], numbers: list[Path]) -> int:
