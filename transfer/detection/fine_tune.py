@@ -10,14 +10,12 @@ pytorch/vision issue 8168 tells of the memory), 7e12 samples for one batch of th
 from __future__ import annotations
 
 import importlib
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from ground.errors import ConfigError
 from ground.progress import Report
 from ground.seeding import derive_seed
 from transfer.detection.detector import Detector
@@ -25,6 +23,7 @@ from transfer.detection.masks import pasted
 from transfer.detection.samples import resized
 from transfer.detection.training import Trainer
 from transfer.detection_config import DetectionTask
+from transfer.device import choose_device, make_repeatable
 from transfer.evaluators.detections import Detections, RunLengths
 from transfer.layouts.record import Labels, Photograph
 
@@ -54,32 +53,6 @@ def fine_tune(
     total = trained + len(labels.test)
     Trainer(config, model.to(device), seed, device, out, report, total).fit(labels.train)
     return detect(config, model, device, labels.test, lambda image: report(trained + image, total))
-
-
-def make_repeatable(device: torch.device) -> None:
-    """Have torch choose algorithms that give the same bits again: on the CPU all of them, on CUDA cuDNN and cuBLAS.
-
-    Called before the first work on ``device``: cuBLAS reads its setting once.
-    """
-    torch.use_deterministic_algorithms(device.type == "cpu")
-    # A debugging aid of deterministic mode that costs 5 % here.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.benchmark = False
-    if device.type == "cuda":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-
-
-def choose_device(config: DetectionTask) -> torch.device:
-    """The device asked for; ``auto`` is CUDA where there is one.
-
-    Raises:
-        ConfigError: CUDA is asked for and there is none.
-    """
-    present = torch.cuda.is_available()
-    if config.device == "cuda" and not present:
-        raise ConfigError("field `device`", "`cuda` is asked for and this machine has none", "Set `device: auto`.")
-    return torch.device("cuda" if present and config.device != "cpu" else "cpu")
 
 
 @torch.no_grad()

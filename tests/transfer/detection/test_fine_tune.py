@@ -1,4 +1,3 @@
-import os
 from pathlib import Path
 
 import pytest
@@ -6,7 +5,7 @@ import torch
 from PIL import Image
 
 from transfer.detection.detector import Detector
-from transfer.detection.fine_tune import detect, make_repeatable
+from transfer.detection.fine_tune import detect
 from transfer.layouts.voc import Labelled
 
 CPU = torch.device("cpu")
@@ -59,20 +58,3 @@ def test_no_detection_at_all_is_an_empty_table(tiny, photographs):
     found = detect(tiny, Fixed([[5.0, 5.0, 5.0, 5.0]]), CPU, photographs, lambda count: None)
     assert found.box.shape == (0, 4)
     assert found.image.shape == found.label.shape == found.score.shape == (0,)
-
-
-@pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_torch_is_told_to_repeat_itself(monkeypatch, device):
-    """Deterministic mode on CUDA would have torchvision evaluate RoIAlign at every pixel for every bin."""
-    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
-    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
-    monkeypatch.setattr(torch.backends.cudnn, "deterministic", False)
-    before = torch.are_deterministic_algorithms_enabled()
-    try:
-        make_repeatable(torch.device(device))
-        assert torch.are_deterministic_algorithms_enabled() == (device == "cpu")
-        assert torch.backends.cudnn.deterministic
-        assert not torch.backends.cudnn.benchmark
-        assert os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None) == (":4096:8" if device == "cuda" else None)
-    finally:
-        torch.use_deterministic_algorithms(before)

@@ -1,0 +1,138 @@
+"""What the harness asks of every run, as hooks of mmengine's runner."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch.utils.tensorboard import SummaryWriter
+
+from ground import distributed
+from ground.errors import DivergedError, WeightsError
+from ground.progress import Report
+from ground.seeding import derive_seed
+
+Batch = dict[str, Any]
+
+
+class Guard(Hook):
+    """Stops at a file or a loss at fault; makes what a step draws (dropout) a function of seed and iteration."""
+
+    priority = "HIGH"
+
+    def __init__(self, task: str, seed: int) -> None:
+        self.task, self.seed = task, seed
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Batch | None = None) -> None:
+        """Seed torch's global generators. Several processes draw apart from one another.
+
+        Raises:
+            DataError: a file of the batch is at fault.
+        """
+        _raise_fault(data_batch)
+        torch.manual_seed(derive_seed(self.task, "step", self.seed, runner.iter, distributed.rank()))
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Batch | None = None, outputs: dict[str, Any] | None = None
+    ) -> None:
+        """Raises:
+        DivergedError: a loss is not finite. Every process stops: the next step would spread it.
+        """
+        losses = {name: value.item() for name, value in (outputs or {}).items() if "loss" in name}
+        if not all(map(math.isfinite, losses.values())):
+            said = ", ".join(f"{name} {value:.3g}" for name, value in losses.items())
+            names = ", ".join(Path(sample.img_path).stem for sample in (data_batch or {}).get("data_samples", []))
+            raise DivergedError(
+                f"iteration {runner.iter + 1}", f"{said} on images {names}", "Lower `schedule.base_lr`."
+            )
+
+    def before_test_iter(self, runner: Runner, batch_idx: int, data_batch: Batch | None = None) -> None:
+        """Raises:
+        DataError: a file of the batch is at fault.
+        """
+        _raise_fault(data_batch)
+
+
+def _raise_fault(batch: Batch | None) -> None:
+    if batch and "fault" in batch:
+        raise batch["fault"]
+
+
+class Own(Hook):
+    """Checkpoints hold tensors and plain values alone, so that loading one runs no code, and say whose they are.
+
+    Args:
+        run: task, seed and weights in one hash.
+    """
+
+    def __init__(self, run: str) -> None:
+        self.run = run
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Leave out mmengine's history of logged numbers (pickled objects; nothing but its log goes on from it)."""
+        checkpoint["message_hub"] = {"log_scalars": {}, "runtime_info": {}, "resumed_keys": {}}
+        checkpoint["meta"]["run"] = self.run
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Raises:
+        WeightsError: the checkpoint is of another run. mmengine would go on from it with its seed.
+        """
+        if checkpoint["meta"]["run"] != self.run:
+            problem = "was left by another run: its task's settings, its seed or its weights differ"
+            remedy = "Give every run a folder of its own, or delete the file."
+            raise WeightsError(runner.cfg.run.checkpoint, problem, remedy)
+
+
+class Tell(Hook):
+    """The first process reports every iteration and test image and writes TensorBoard curves."""
+
+    priority = "LOWEST"  # after the checkpoint of the same iteration
+
+    def __init__(self, report: Report, folder: Path, iterations: int) -> None:
+        self.report, self.folder, self.iterations = report, folder, iterations
+        self.tests = 0
+        self.curves: SummaryWriter | None = None
+        self.lr = 0.0
+
+    def before_train(self, runner: Runner) -> None:
+        """Open the curves; what a killed attempt wrote beyond its checkpoint is hidden."""
+        if distributed.rank() == 0 and runner.iter < self.iterations:
+            self.curves = SummaryWriter(str(self.folder), purge_step=runner.iter + 1)
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Batch | None = None) -> None:
+        """Note the rate of the step to come."""
+        self.lr = runner.optim_wrapper.get_lr()["lr"][0]
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Batch | None = None, outputs: dict[str, Any] | None = None
+    ) -> None:
+        """One more iteration is done."""
+        if self.curves is None:
+            return
+        step = runner.iter + 1
+        numbers = {name: value.item() for name, value in (outputs or {}).items()} | {"lr": self.lr}
+        for name, value in numbers.items():
+            self.curves.add_scalar(f"train/{name}", value, step)
+        self.report(step, self.iterations + self.tests, loss=numbers["loss"], lr=self.lr)
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Curves on disk reach as far as the checkpoint."""
+        if self.curves is not None:
+            self.curves.flush()
+
+    def after_test_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Batch | None = None, outputs: Any = None
+    ) -> None:
+        """One more image of this process is tested; the others are as far."""
+        if distributed.rank() == 0:
+            tested = min((batch_idx + 1) * distributed.world(), self.tests)
+            self.report(self.iterations + tested, self.iterations + self.tests)
+
+    def close(self) -> None:
+        """Write what is buffered."""
+        if self.curves is not None:
+            self.curves.close()
