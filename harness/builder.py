@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ground.config import Contradiction
 from ground.errors import ConfigError
 from ground.seeding import derive_seed
-from harness import datasets, devices, keys
+from harness import datasets, devices, imports, keys
 from harness.datasets import Cache, Source
 from harness.jobs import Job
 from harness.profiles import Profile
@@ -26,16 +26,25 @@ NOT_YET = "not generated yet"
 class Builder:
     """Makes jobs, each once and what it rests on before it, and keeps what many of them share: the fingerprints."""
 
-    def __init__(self, profile: Profile, source: Source, seed: int, cache: Cache) -> None:
+    def __init__(
+        self, profile: Profile, source: Source, seed: int, cache: Cache, brought: Mapping[str, Job] | None = None
+    ) -> None:
         self.profile, self.source, self.seed, self.cache = profile, source, seed, cache
+        self.brought = brought or {}
         self.generated = source.complete()
         self.jobs: dict[str, Job] = {}
         self._pretrained: dict[str, Job] = {}
         self._begun: list[str] = []
         self._fingerprints: dict[object, str] = {}
 
+    def anew(self) -> Builder:
+        """One that has made no job yet, and knows the fingerprints of this one."""
+        other = Builder(self.profile, self.source, self.seed, self.cache, self.brought)
+        other._fingerprints = self._fingerprints
+        return other
+
     def transfer(self, recipe: str, task: TaskConfig, run: int) -> Job:
-        """One fine-tuning of a recipe.
+        """One fine-tuning of a recipe or of weights that were brought in, with the network that these are of.
 
         Raises:
             ConfigError: no tool can run it, or its processes cannot meet its protocol.
@@ -44,6 +53,8 @@ class Builder:
         from transfer import tool as tools
 
         weights = self.pretrain(recipe)
+        if weights.kind == "import":
+            task = imports.follow(task, weights)
         root, tool, device = self.source.root, tools.choose(task), devices.choose(task.device)
         share = protocol.share(task, tool=tool, device=device)
         data = self.labels(task)
@@ -84,12 +95,15 @@ class Builder:
         return self._fingerprint(task.name, lambda: datasets.task_fingerprint(task, self.source.root, self.cache))
 
     def pretrain(self, recipe: str) -> Job:
-        """A recipe's pre-training and, before it, all that it rests on.
+        """A recipe's pre-training and, before it, all that it rests on; of weights brought in, their import.
 
         Raises:
             ConfigError: it rests on itself.
             DataError: the images of one of these are missing.
         """
+        if recipe in self.brought:
+            brought = self.brought[recipe]
+            return self.jobs.setdefault(brought.name, brought)
         if recipe not in self._pretrained:
             circle = [*self._begun, recipe]
             if recipe in self._begun:

@@ -23,6 +23,8 @@ examples:
   harness run 1 --data /datasets --profile paper
   harness run 1 --only pixcon-sr,random-init --set pretrain.train.epochs=2
   harness figure 1                       self-attention maps of the paper's methods
+  harness evaluate --weights FILE --name MyMethod --tasks voc_detection,cityscapes
+                                         a row of your own weights beside the paper's
   harness recipes                        all recipes: rows, tables, sources, costs
   harness weights inspect FILE           what a checkpoint of anyone's holds, and whether it would be taken
 
@@ -114,6 +116,10 @@ def _parser() -> Parser:
     _running(run)
     plan = _command(commands, "plan", "harness.commands:show_plan", "what would run; runs nothing", settings, selection)
     _concurrency(plan)
+    evaluate = _command(
+        commands, "evaluate", "harness.evaluate:evaluate", "a row of your own weights", settings, _brought()
+    )
+    _running(evaluate)
     status = _command(commands, "status", "harness.commands:show_status", "method × run", settings, selection)
     status.add_argument("--watch", action="store_true", help="draw again every 2 s while a harness is at work")
     table = _command(commands, "table", "harness.tabulate:show_table", "print a table", settings, selection)
@@ -166,9 +172,7 @@ def _selection(tables: bool = True) -> Parser:
     parser = Parser(add_help=False)
     if tables:
         _tables(parser)
-    parser.add_argument(
-        "--data", metavar="ROOT", help="folder of the data sets (default: the profile's generated scenes)"
-    )
+    _places(parser)
     parser.add_argument(
         "--pretrain-images",
         action="append",
@@ -176,7 +180,6 @@ def _selection(tables: bool = True) -> Parser:
         metavar="DIR",
         help="pre-train on the images below this folder; may be given several times",
     )
-    parser.add_argument("--store", default="runs", metavar="DIR", help="run store (default: runs)")
     parser.add_argument(
         "--only",
         "--recipes",
@@ -243,6 +246,30 @@ def _cells(text: str) -> int:
     if not text.isdigit() or int(text) % 32 or int(text) == 0:
         raise argparse.ArgumentTypeError(f"`{text}` is no multiple of 32")
     return int(text)
+
+
+def _places(parser: Parser) -> None:
+    """Where data are read and results kept."""
+    parser.add_argument(
+        "--data", metavar="ROOT", help="folder of the data sets (default: the profile's generated scenes)"
+    )
+    parser.add_argument("--store", default="runs", metavar="DIR", help="run store (default: runs)")
+
+
+def _brought() -> Parser:
+    """Options on somebody's weights."""
+    parser = Parser(add_help=False)
+    parser.add_argument("--weights", required=True, metavar="FILE", help="safetensors, .pth, .pkl, or a run's folder")
+    parser.add_argument("--name", required=True, metavar="NAME", help="what tables, --only and --add call the row")
+    parser.add_argument("--tasks", required=True, action="append", metavar="TASK,…", help="what to fine-tune it for")
+    parser.add_argument("--format", metavar="NAME", help="whose layout the file has (default: as recognised)")
+    parser.add_argument("--prefix", metavar="TEXT", help="what stands before the backbone's names in the file")
+    parser.add_argument("--bgr", action="store_true", help="trained on BGR images: turn the first layer around")
+    parser.add_argument("--untrained", action="store_true", help="admit batch norms at their initial values")
+    parser.add_argument("--replace", action="store_true", help="put other weights of this name aside; deletes no run")
+    parser.add_argument("--dry-run", action="store_true", help="check the file and print the plan; change nothing")
+    _places(parser)
+    return parser
 
 
 def _concurrency(parser: Parser) -> None:

@@ -36,14 +36,15 @@ def request(options: Namespace) -> Request:
         data=options.data,
         pretrain_images=tuple(options.pretrain_images),
         seed=options.seed,
-        recipes=_names(options.recipes),
-        added=_names(options.add),
-        tasks=_names(options.tasks),
+        recipes=names(options.recipes),
+        added=names(options.add),
+        tasks=names(options.tasks),
         store=Path(options.store),
     )
 
 
-def _names(texts: Sequence[str]) -> tuple[str, ...]:
+def names(texts: Sequence[str]) -> tuple[str, ...]:
+    """``["a,b", "c"]`` as a, b, c."""
     return tuple(name.strip() for text in texts for name in text.split(",") if name.strip())
 
 
@@ -138,7 +139,12 @@ def _advice(failed: Collection[Look]) -> list[str]:
 
 def show_plan(options: Namespace) -> int:
     """What would run, what is done, and how long it would take; changes nothing."""
-    plan, store = planning.build(request(options)), Store(Path(options.store))
+    return preview(request(options), options)
+
+
+def preview(wanted: Request, options: Namespace) -> int:
+    """Print the plan of what is wanted."""
+    plan, store = planning.build(wanted), Store(wanted.store)
     _check_processes(plan, options.cluster)
     looks, estimates = status.survey(store, plan.jobs), Estimates(plan.profile.seconds)
     for job in plan.jobs:
@@ -169,7 +175,7 @@ def _groups(plan: Plan, looks: Mapping[str, Look], estimates: Estimates) -> list
     """Jobs of equal recipe, task and state, one line each."""
     groups: dict[tuple[str, str, str], list[Job]] = {}
     for job in plan.jobs:
-        what = job.task or ("pretrain" if job.recipe else job.title)
+        what = job.task or (job.kind if job.recipe else job.title)
         groups.setdefault((looks[job.name].state, job.recipe or "", what), []).append(job)
     rows = [("state", "recipe", "what", "runs", "each")]
     for (state, recipe, what), jobs in groups.items():

@@ -41,8 +41,8 @@ class Estimates:
 
 
 def _initial(job: Job) -> bool:
-    """Whether a pre-training only writes the initial weights down: it tells nothing of those that train."""
-    return bool(job.config.get("initial"))
+    """Whether a job only writes weights down, initial ones or a file's: it tells nothing of those that train."""
+    return job.kind == "import" or bool(job.config.get("initial"))
 
 
 def _groups(job: Job) -> list[tuple[str | None, ...]]:

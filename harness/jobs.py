@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from ground.errors import StorageError
 from harness.devices import Device
 
-Kind = Literal["prepare", "pretrain", "transfer"]
+Kind = Literal["prepare", "pretrain", "import", "transfer"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 SCHEMA = 2
 

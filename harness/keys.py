@@ -48,6 +48,11 @@ def pretrain_key(
     return _key("pretrain", parts, seed=seed, profile=profile, parents=parents or {}, **images)
 
 
+def import_key(*, network: str, tensors: str) -> str:
+    """The key of somebody's weights: what they are, not what they are called or where they lie."""
+    return digest({"schema": SCHEMA, "kind": "import", "network": network, "tensors": tensors})
+
+
 def transfer_key(
     config: BaseModel,
     *,

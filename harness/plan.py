@@ -4,17 +4,20 @@ key. Runs nothing."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ground.config import suggest
 from ground.errors import ConfigError, DataError
-from harness import datasets, keys, profiles
+from harness import datasets, imports, keys, profiles, rows
 from harness.builder import Builder
 from harness.datasets import Cache, Source
 from harness.jobs import Job, behind
 from harness.profiles import Profile
+from harness.store import Store
 
 if TYPE_CHECKING:
     from pretrain.config import PretrainConfig
@@ -38,6 +41,8 @@ class Request:
     """Recipes to show and run besides those of the tables."""
     tasks: tuple[str, ...] = ()
     store: Path = Path("runs")
+    weights: Job | None = None
+    """An import that the store may not have yet; with it, the plan is of its row and no other."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +63,22 @@ class Plan:
     """Recipe or task that has no usable data → why. It has no jobs; the others have theirs."""
     seed: int = 0
     """Of the pre-trainings."""
+    brought: Mapping[str, Job] = field(default_factory=dict)
+    """Name → the import of somebody's weights, of all in the store."""
+    problems: tuple[str, ...] = ()
+    """What of the store does not count, and why."""
 
     @property
     def remarks(self) -> list[str]:
-        """What a reader has to know besides profile and data: settings changed by hand, seeds, data that lack."""
+        """What a reader has to know besides profile and data: settings changed by hand, seeds, what lacks or fails."""
+        changes = [self.profile.changes] if self.profile.changes else []
         other = [f"seed of the pre-trainings: {self.seed}"] if self.seed else []
-        return [*([self.profile.changes] if self.profile.changes else []), *other, *self.without_data]
+        return [*changes, *other, *self.without_data, *self.problems]
+
+    @property
+    def recipes(self) -> list[str]:
+        """Every row that can be run: recipes, and weights that were brought in."""
+        return [*profiles.recipe_names(), *self.brought]
 
     @property
     def without_data(self) -> list[str]:
@@ -94,25 +109,47 @@ def build(request: Request) -> Plan:
         ConfigError: an unknown table, profile, recipe, task or setting.
         DataError: data that was given is missing, empty or broken, so that nothing can be run.
     """
-    from results import layout
     from transfer import data
 
-    profile = profiles.load(request.profile, request.overrides)
-    layouts = _with_rows(tuple(layout.load(table) for table in request.tables), request, profile)
-    recipes = _wanted("recipe", request.recipes, profiles.recipe_names(), [r for each in layouts for r in each.recipes])
+    profile, store = profiles.load(request.profile, request.overrides), Store(request.store)
+    brought, problems = imports.known(store)
+    if request.weights is not None:
+        brought[request.weights.recipe or ""] = request.weights
+    known = [*profiles.recipe_names(), *brought]
+    layouts = rows.tables(request.tables) if request.weights is None else (rows.alone(request, profile),)
     tasks = _wanted("task", request.tasks, profiles.task_names(), [t for each in layouts for t in each.tasks])
     source = datasets.choose(profile, request.data, request.pretrain_images)
     if source.spec is None:
         data.check_root(source.root)
-    builder = Builder(profile, source, request.seed, Cache(request.store))
     configs = {name: profile.task(name) for name in tasks}
-    cells = {(r, t) for each in layouts for r in each.recipes for t in each.tasks}
+    builder = Builder(profile, source, request.seed, Cache(request.store), brought)
+    unnamed = [] if request.recipes else [name for name in brought if name not in request.added]
+    evaluated = _evaluated(builder, store, unnamed, list(configs.values()))
+    layouts = rows.added(layouts, request, profile, brought, evaluated)
+    recipes = _wanted("recipe", request.recipes, known, [r for each in layouts for r in each.recipes])
+    cells = {(r, t) for each in layouts for r in each.recipes for t in evaluated.get(r, each.tasks)}
     jobs, lacking = _jobs(builder, {r: [t for n, t in configs.items() if (r, n) in cells] for r in recipes})
     expected = {name: profile.task(name).runs for name in profiles.task_names()}
     behind_them = [job.recipe for job in jobs if job.recipe is not None]
-    resolved = {name: profile.recipe(name) for name in dict.fromkeys([*recipes, *behind_them])}
+    names = [name for name in dict.fromkeys([*recipes, *behind_them]) if name not in brought]
+    resolved = {name: profile.recipe(name) for name in names}
     changed = bool(request.overrides) and _changed(profiles.load(request.profile), source, resolved, configs)
-    return Plan(layouts, jobs, profile, source, expected, builder.generated, changed, lacking, request.seed)
+    return Plan(
+        layouts, jobs, profile, source, expected, builder.generated, changed, lacking, request.seed, brought, problems
+    )
+
+
+def _evaluated(
+    builder: Builder, store: Store, names: Sequence[str], tasks: Sequence[TaskConfig]
+) -> dict[str, list[str]]:
+    """Of weights brought in, name → the tasks of which the store has a run of theirs: what tables show unasked."""
+    there, found = set(store.names("transfer")), dict[str, list[str]]()
+    for name, task in product(names, tasks):
+        probe = builder.anew()
+        with suppress(DataError):  # said where the table's own jobs are made
+            if any(probe.transfer(name, task, run).name in there for run in range(task.runs)):
+                found.setdefault(name, []).append(task.name)
+    return found
 
 
 def _jobs(builder: Builder, wanted: Mapping[str, list[TaskConfig]]) -> tuple[tuple[Job, ...], dict[str, DataError]]:
@@ -162,27 +199,6 @@ def pretrainings(request: Request, recipes: Sequence[str]) -> Plan:
     resolved = {job.recipe: profile.recipe(job.recipe) for job in jobs if job.recipe is not None}
     changed = bool(request.overrides) and _changed(profiles.load(request.profile), source, resolved, {})
     return Plan((), jobs, profile, source, {}, builder.generated, changed, seed=request.seed)
-
-
-def _with_rows(layouts: tuple[Layout, ...], request: Request, profile: Profile) -> tuple[Layout, ...]:
-    """``layouts`` with the rows asked for: one more for a recipe that none has; with ``--only`` no others."""
-    from results.layout import Row
-
-    listed, known = {recipe for each in layouts for recipe in each.recipes}, profiles.recipe_names()
-    names = [name for name in dict.fromkeys((*request.added, *request.recipes)) if name not in listed]
-    for name in names:
-        if name not in known:
-            raise ConfigError(f"recipe `{name}`", "unknown", suggest(name, known))
-    labels = {row.label for each in layouts for row in each.rows}
-    titles = {name: profile.recipe(name).title or name for name in names}
-    # A recipe that inherits the title of another row would pass for it.
-    shown = {name: title if title not in labels else f"{title} ({name})" for name, title in titles.items()}
-    added = tuple(Row(label=shown[name], recipe=name, group="added") for name in names)
-    kept = {*request.recipes, *request.added} if request.recipes else {*listed, *names}
-    return tuple(
-        each.model_copy(update={"rows": tuple(row for row in (*each.rows, *added) if row.recipe in kept)})
-        for each in layouts
-    )
 
 
 def _changed(

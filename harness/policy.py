@@ -30,8 +30,8 @@ def apply(store: Store, jobs: Sequence[Job], policy: Policy) -> None:
         look = store.look(job)
         if look.state == "running":
             continue
-        if policy == "force":
+        if policy == "force" and job.kind != "import":  # a file is what it is, and may be gone
             if store.directory(job).exists() and store.directory(job) not in in_use:
                 store.set_aside(job)
-        elif look.state == "failed" and (policy == "retry" or look.error_kind in MENDED_OUTSIDE):
+        elif look.state == "failed" and (policy != "missing" or look.error_kind in MENDED_OUTSIDE):
             shelve(store.directory(job) / "record.json", "failed")

@@ -72,7 +72,7 @@ def matrix(plan: Plan, layout: Layout, store: Store, looks: Mapping[str, Look]) 
     """One line a method: one sign for each job that its pre-training waits for, if any does; its pre-training; then
     one sign for each run of each task."""
     rows = [["", "stages", "pretrain", *layout.tasks]]
-    recipes, tasks = profiles.recipe_names(), profiles.task_names()
+    recipes, tasks = plan.recipes, profiles.task_names()
     for row in layout.rows:
         own = plan.jobs_of(row.recipe, None)
         stages = [stage for job in own for stage in plan.behind(job)]

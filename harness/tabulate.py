@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ground.errors import ConfigError
+from harness import imports, profiles, status
 from harness import plan as planning
-from harness import profiles, status
 from harness.commands import request
 from harness.jobs import Job
 from harness.plan import Plan
 from harness.store import Look, Store
 
 if TYPE_CHECKING:
+    from results.layout import Layout
     from results.runs import Run
     from results.table import Table
 
@@ -44,7 +45,6 @@ def filled(plan: Plan, store: Store, looks: Mapping[str, Look]) -> list[Table]:
     """
     from results import table as tables
 
-    recipes, tasks = profiles.recipe_names(), profiles.task_names()
     runs = [observation(plan, store, job, looks[job.name]) for job in plan.jobs if job.kind == "transfer"]
     runs += without_data(plan)
     return [
@@ -52,16 +52,22 @@ def filled(plan: Plan, store: Store, looks: Mapping[str, Look]) -> list[Table]:
             layout,
             runs,
             expected=plan.expected,
-            known_recipes=recipes,
-            known_tasks=tasks,
+            known_recipes=plan.recipes,
+            known_tasks=profiles.task_names(),
             profile=plan.label,
             data=plan.source.words,
             deviations=deviations(plan),
             overrides=plan.profile.overrides if plan.changed else (),
-            notes=[*plan.remarks, *collapses(plan, looks, layout.recipes)],
+            notes=[*plan.remarks, *brought(plan, layout), *collapses(plan, looks, layout.recipes)],
         )
         for layout in plan.layouts
     ]
+
+
+def brought(plan: Plan, layout: Layout) -> list[str]:
+    """Notes on the rows of a table whose weights were brought in."""
+    own = {name: job for name, job in plan.brought.items() if name in layout.recipes}
+    return imports.notes(own, [job for job in plan.jobs if job.task in layout.tasks], plan.profile)
 
 
 def without_data(plan: Plan) -> list[Run]:

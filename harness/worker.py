@@ -24,6 +24,7 @@ from ground.errors import DataError, StorageError, UserError, WeightsError
 from ground.files import storage_errors, write_json
 from ground.seeding import derive_seed
 from harness import claims, datasets, devices, keys, provenance, store
+from harness.imports import Weights
 from harness.jobs import Job, Kind, Parent
 from harness.progress import Progress, Stopped
 
@@ -129,7 +130,7 @@ def _attempt(job: Job, directory: Path, claim: claims.Claim) -> Outcome:
 
 def _work(job: Job, directory: Path, progress: Progress) -> Mapping[str, float]:
     """Check what the job rests on, then let its room do it; returns the metrics."""
-    kinds = {"prepare": _prepare, "pretrain": _pretrain, "transfer": _transfer}
+    kinds = {"prepare": _prepare, "pretrain": _pretrain, "import": _import, "transfer": _transfer}
     return kinds[job.kind](job, directory, progress)
 
 
@@ -159,6 +160,21 @@ def _pretrain(job: Job, directory: Path, progress: Progress) -> Mapping[str, flo
 
     _seed(job)
     return pretraining.run(recipe, seed=job.seed, folders=folders, out=directory, report=progress, inputs=parents)
+
+
+def _import(job: Job, directory: Path, progress: Progress) -> Mapping[str, float]:
+    weights = validate(Weights, job.config, directory / "job.json")
+    _ready(job, keys.import_key(network=weights.network, tensors=weights.tensors_sha256), directory)
+    from transfer.weights import imported, write
+
+    path = Path(weights.path)
+    found = imported(path, **weights.asked.model_dump())
+    if found.tensors_sha256 != weights.tensors_sha256:
+        problem = f"does not hold the weights of {job.recipe} any more"
+        raise WeightsError(path, problem, "Evaluate it under a name of its own.")
+    write(found, directory / store.BACKBONE)
+    progress(1, 1)
+    return {}
 
 
 def _transfer(job: Job, directory: Path, progress: Progress) -> Mapping[str, float]:
@@ -233,7 +249,7 @@ def _check_outputs(directory: Path, parent: Parent) -> None:
             raise fault(directory / name, "is not the file that its record names", f"Delete it. {remedy}")
 
 
-_FAULTS: dict[Kind, type[UserError]] = {"prepare": DataError, "pretrain": WeightsError}
+_FAULTS: dict[Kind, type[UserError]] = {"prepare": DataError, "pretrain": WeightsError, "import": WeightsError}
 """What is at fault when the files of a parent are."""
 
 

@@ -7,6 +7,10 @@ class Schedule(Strict):
     iterations: int = 4
 
 
+class Model(Strict):
+    backbone: str = "resnet10_w32"
+
+
 class TaskConfig(Strict):
     name: str
     version: int = 1
@@ -17,3 +21,9 @@ class TaskConfig(Strict):
     waive: tuple[str, ...] = not_identity(())
     device: Literal["auto", "cpu", "cuda"] = not_identity("auto")
     schedule: Schedule = Schedule()
+    model: Model = Model()
+    tool: str = not_identity("auto")
+
+    @property
+    def tools(self):
+        return ("torchvision",)

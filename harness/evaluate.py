@@ -1,0 +1,89 @@
+"""``harness evaluate``: somebody's weights become a row, fine-tuned with the seeds of every other row."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+from ground.errors import ConfigError
+from harness import commands, imports, status, tabulate
+from harness import plan as planning
+from harness.imports import Asked
+from harness.jobs import Job
+from harness.plan import Request
+from harness.store import Store
+
+
+def evaluate(options: Namespace) -> int:
+    """Check the weights, bring them into the store under their name, fine-tune them, print their row.
+
+    Raises:
+        ConfigError: a name that is taken, an unknown task or setting.
+        WeightsError: the file is broken or does not pass the gate.
+    """
+    from results.render import FORMATS
+    from transfer.weights import imported
+
+    imports.check_name(options.name)
+    path, store = Path(options.weights), Store(Path(options.store))
+    asked = Asked(format=options.format, prefix=options.prefix, untrained=options.untrained, bgr=options.bgr)
+    found = imported(path, **asked.model_dump())
+    job = imports.job(options.name, path, asked, found)
+    print(f"{options.name}: {imports.Weights.model_validate(job.config).words}", file=sys.stderr)
+    for line in found.notes:
+        print(f"    {line}", file=sys.stderr)
+    others = _others(store, job)
+    if others and not options.replace:
+        there = imports.Weights.model_validate(others[0].config).words
+        problem = f"is in {options.store} with other weights: {there}"
+        raise ConfigError(f"--name {job.recipe}", problem, "Choose another name, or put those aside: --replace.")
+    wanted = _request(options, job)
+    if options.dry_run:
+        return commands.preview(wanted, options)
+    planning.build(wanted)  # refuses what cannot be planned before anything is put aside
+    for other in others:
+        _put_aside(store, other)
+    plan, code = commands.bring(lambda: planning.build(wanted), options)
+    if code <= 1:
+        built = tabulate.filled(plan, store, status.survey(store, plan.jobs))
+        print("\n".join(map(FORMATS["text"], built)), end="")
+        print(_where(options))
+    return code
+
+
+def _others(store: Store, job: Job) -> list[Job]:
+    """Other weights in the store that have the name."""
+    return [each for name, each in imports.known(store)[0].items() if name == job.recipe and each.key != job.key]
+
+
+def _put_aside(store: Store, other: Job) -> None:
+    """Take other weights out of the tables; their runs stay where they are."""
+    if store.directory(other) in store.read_from():
+        remedy = "Let its runs end, or stop them, and replace it then."
+        raise ConfigError(f"--name {other.recipe}", f"{store.directory(other)} is in use", remedy)
+    print(f"put aside: {store.set_aside(other)}", file=sys.stderr)
+
+
+def _request(options: Namespace, job: Job) -> Request:
+    return Request(
+        tables=(),
+        profile=options.profile,
+        overrides=tuple(options.overrides),
+        data=options.data,
+        recipes=(options.name,),
+        tasks=commands.names(options.tasks),
+        store=Path(options.store),
+        weights=job,
+    )
+
+
+def _where(options: Namespace) -> str:
+    """The tables that have a column of the tasks."""
+    from results import layout
+
+    tasks = set(commands.names(options.tasks))
+    numbers = [name.removeprefix("table") for name in layout.names() if tasks & set(layout.load(name).tasks)]
+    more = "" if options.profile == "smoke" else f" --profile {options.profile}"
+    more += f" --data {options.data}" if options.data else ""
+    return f"Beside the paper's: harness table N{more}, for N = {', '.join(numbers)}." if numbers else ""
