@@ -15,7 +15,7 @@ from typing import Any, Literal
 from ground.errors import ConfigError
 from transfer.config import Norm, TaskConfig, Waivable
 
-SEVERAL: frozenset[str] = frozenset({"mmsegmentation"})
+SEVERAL = frozenset({"detectron2", "mmsegmentation"})
 """Tools whose adapter trains in several processes; whoever teaches one adds it here."""
 
 

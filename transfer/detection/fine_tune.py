@@ -9,7 +9,6 @@ pytorch/vision issue 8168 tells of the memory), 7e12 samples for one batch of th
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import torch
 
 from ground.progress import Report
 from ground.seeding import derive_seed
+from transfer.detection import torchvision
 from transfer.detection.detector import Detector
 from transfer.detection.masks import pasted
 from transfer.detection.samples import resized
@@ -31,7 +31,6 @@ from transfer.layouts.record import Labels, Photograph
 def fine_tune(
     config: DetectionTask,
     *,
-    tool: str,
     seed: int,
     weights: Path,
     labels: Labels,
@@ -48,7 +47,7 @@ def fine_tune(
     torch.set_num_threads(config.threads)
     make_repeatable(device)
     torch.manual_seed(derive_seed(config.name, "init", seed))
-    model: Detector = importlib.import_module(f"transfer.detection.{tool}").build(config, weights, len(labels.classes))
+    model = torchvision.build(config, weights, len(labels.classes))
     trained = config.schedule.iterations + config.schedule.precise_bn_iterations
     total = trained + len(labels.test)
     Trainer(config, model.to(device), seed, device, out, report, total).fit(labels.train)

@@ -1,19 +1,18 @@
-"""A backbone's tensors by the names detectron2 has for them."""
+"""Where a backbone's tensors are in detectron2's detectors."""
 
 from __future__ import annotations
 
-import re
+from typing import Literal
+
+from transfer.weights.names import to_detectron2
 
 
-def renamed(name: str) -> str:
-    """A tensor's name in detectron2's C4 detector for its name in torchvision's ResNet.
+def renamed(name: str, kind: Literal["faster_rcnn_c4", "mask_rcnn_fpn"]) -> str:
+    """A tensor's name in detectron2's detector for its name in torchvision's ResNet.
 
-    ``layer4`` is the region head's; PixCon's ``convert-pretrain-to-detectron2.py`` says the rest.
+    In a C4 detector stage 4 is the region head's; below a pyramid all stages are the backbone's.
     """
-    name = re.sub(r"\bbn(\d)\b", r"conv\1.norm", name)
-    name = name.replace("downsample.0", "shortcut").replace("downsample.1", "shortcut.norm")
-    stage = re.match(r"layer(\d)\.", name)
-    if stage is None:
-        return f"backbone.stem.{name}"
-    owner = "roi_heads." if stage[1] == "4" else "backbone."
-    return f"{owner}res{int(stage[1]) + 1}.{name[stage.end() :]}"
+    inner = to_detectron2(name)
+    if kind == "mask_rcnn_fpn":
+        return f"backbone.bottom_up.{inner}"
+    return f"{'roi_heads' if inner.startswith('res5.') else 'backbone'}.{inner}"

@@ -37,9 +37,9 @@ def run(
     with storage_errors(out):
         out.mkdir(parents=True, exist_ok=True)
     # Heavy, and of no use before the labels are in order.
-    from transfer.detection.fine_tune import fine_tune
-
-    found = fine_tune(config, tool=tool, seed=seed, weights=weights, labels=labels, out=out, report=report)
+    module = "detectron2.run" if tool == "detectron2" else "fine_tune"
+    fine_tune = importlib.import_module(f"transfer.detection.{module}").fine_tune
+    found = fine_tune(config, seed=seed, weights=weights, labels=labels, out=out, report=report)
     evaluator = importlib.import_module(f"transfer.evaluators.{config.layout}")
     lines = [json.dumps(row) for row in evaluator.rows(labels, found)]
     write_text(out / "detections.json", "[\n" + ",\n".join(lines) + "\n]\n")

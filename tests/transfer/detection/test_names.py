@@ -22,4 +22,11 @@ def test_our_backbone_has_the_tensors_of_an_extracted_checkpoint():
 def test_every_tensor_gets_the_converters_name_below_the_module_that_detectron2_matches_it_to():
     """The converter leaves suffixes to detectron2's matching; the C4 detector has one place for each."""
     for ours, theirs in NAMES.items():
-        assert renamed(ours) == f"{'roi_heads' if theirs.startswith('res5.') else 'backbone'}.{theirs}"
+        assert (
+            renamed(ours, "faster_rcnn_c4") == f"{'roi_heads' if theirs.startswith('res5.') else 'backbone'}.{theirs}"
+        )
+
+
+def test_below_a_pyramid_all_stages_are_the_backbones():
+    for ours, theirs in NAMES.items():
+        assert renamed(ours, "mask_rcnn_fpn") == f"backbone.bottom_up.{theirs}"

@@ -1,0 +1,85 @@
+"""detectron2's checkpoints, each whole or absent, and refused by a run that did not write them."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from detectron2.checkpoint import DetectionCheckpointer
+
+from ground.errors import WeightsError
+from ground.files import atomic_path, write_text
+
+_REMEDY = "Delete the folder {} to start this run anew."
+
+
+class Checkpointer(DetectionCheckpointer):
+    """Writes beside and renames; a file that is broken or not this run's is an error that names it."""
+
+    def save(self, name: str, **numbers: Any) -> None:
+        """Replace ``name``.pth and point ``last_checkpoint`` to it; a kill leaves the state before or after.
+
+        Raises:
+            StorageError: the disk is full or not writable.
+        """
+        if not self.save_to_disk:
+            return
+        state = {"model": self.model.state_dict(), **numbers}
+        state |= {key: part.state_dict() for key, part in self.checkpointables.items()}
+        # Through memory: torch reports a full disk as a RuntimeError that names no cause.
+        whole = io.BytesIO()
+        torch.save(state, whole)
+        with atomic_path(Path(self.save_dir, f"{name}.pth")) as temporary:
+            temporary.write_bytes(whole.getbuffer())
+        self.tag_last_checkpoint(f"{name}.pth")
+
+    def tag_last_checkpoint(self, last_filename_basename: str) -> None:
+        """Name the file that a resumed run goes on from."""
+        write_text(Path(self.save_dir, "last_checkpoint"), last_filename_basename)
+
+    def load(self, path: str, *arguments: Any, **keywords: Any) -> dict[str, Any]:
+        """What detectron2's does.
+
+        Raises:
+            WeightsError: the file is missing, broken or of another run.
+        """
+        remedy = _REMEDY.format(self.save_dir)
+        if path and not zipfile.is_zipfile(path):
+            raise WeightsError(path, "is no checkpoint of this run (it is missing, empty or cut short)", remedy)
+        try:
+            rest: dict[str, Any] = super().load(path, *arguments, **keywords)
+        except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError, TypeError) as error:
+            problem = f"is no checkpoint of this run ({' '.join(str(error).split())[:200]})"
+            raise WeightsError(path, problem, remedy) from error
+        return rest
+
+    def _log_incompatible_keys(self, incompatible: Any) -> None:
+        """A checkpoint of this run has every tensor and no other: detectron2 would warn and train on."""
+        if incompatible.missing_keys or incompatible.unexpected_keys or incompatible.incorrect_shapes:
+            raise ValueError("it is of another network")
+
+
+class Facts:
+    """What a checkpoint says of the run that wrote it: a repeat must never go on from another's."""
+
+    def __init__(self, where: Path, facts: dict[str, str | int]) -> None:
+        self.where, self.facts = where, facts
+
+    def state_dict(self) -> dict[str, str | int]:
+        """The facts."""
+        return self.facts
+
+    def load_state_dict(self, written: dict[str, str | int]) -> None:
+        """Compare with those of the file.
+
+        Raises:
+            WeightsError: they differ; names the first that does.
+        """
+        for name, mine in self.facts.items():
+            if written.get(name) != mine:
+                problem = f"holds another run's checkpoint: its {name} is {written.get(name)}, this run's is {mine}"
+                raise WeightsError(self.where, problem, "Give every run a folder of its own.")
