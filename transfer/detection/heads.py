@@ -1,4 +1,4 @@
-"""The two heads of Faster R-CNN, torchvision's classes with detectron2's losses, constants and initial values.
+"""The two heads of every R-CNN, torchvision's classes with detectron2's losses, constants and initial values.
 
 Sources: detectron2 ``modeling/proposal_generator/rpn.py``, ``modeling/roi_heads/{roi_heads,fast_rcnn}.py``. What stays
 torchvision's: anchors are rounded to whole pixels, boxes under 0.01 px are dropped before non-maximum suppression.
@@ -6,26 +6,25 @@ torchvision's: anchors are rounded to whole pixels, boxes under 0.01 px are drop
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
-from torchvision.ops import RoIAlign
 
-from transfer.detection.detector import Targets
-from transfer.detection_config import DetectionRules, Proposals, RegionDetector
+from transfer.detection.detector import Found, Targets
+from transfer.detection_config import DetectionRules, Proposals
 
-STRIDE = 16
 RPN_SAMPLES = 256
 
 
 class ProposalNetwork(RegionProposalNetwork):
     """torchvision's RPN with L1 box loss, both losses divided by the 256 samples asked for per image."""
 
-    def __init__(self, settings: Proposals, channels: int) -> None:
-        anchors = AnchorGenerator((settings.anchor_sizes,), (settings.anchor_ratios,))
+    def __init__(self, settings: Proposals, anchors: AnchorGenerator, channels: int) -> None:
         super().__init__(
             anchors,
             RPNHead(channels, anchors.num_anchors_per_location()[0]),
@@ -69,18 +68,21 @@ class RegionPredictor(nn.Module):
 
 
 class RegionHeads(RoIHeads):
-    """torchvision's region head with detectron2's aligned RoIAlign and L1 box loss."""
+    """torchvision's region head with detectron2's L1 box loss.
+
+    ``pool`` cuts what ``head`` takes out of the features, for lists of boxes; ``per_image`` regions are learnt from.
+    """
 
     def __init__(
-        self, settings: RegionDetector, rules: DetectionRules, head: nn.Module, channels: int, classes: int
+        self, pool: nn.Module, head: nn.Module, predictor: RegionPredictor, per_image: int, rules: DetectionRules
     ) -> None:
         super().__init__(
-            RoIAlign(settings.pool_size, 1 / STRIDE, sampling_ratio=0, aligned=True),
+            pool,
             head,
-            RegionPredictor(channels, classes),
+            predictor,
             fg_iou_thresh=0.5,
             bg_iou_thresh=0.5,
-            batch_size_per_image=settings.rois_per_image,
+            batch_size_per_image=per_image,
             positive_fraction=0.25,
             bbox_reg_weights=(10.0, 10.0, 5.0, 5.0),
             score_thresh=rules.score_threshold,
@@ -89,19 +91,23 @@ class RegionHeads(RoIHeads):
         )
 
     def forward(
-        self, features: Tensor, proposals: list[Tensor], sizes: list[tuple[int, int]], targets: Targets | None = None
-    ) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
-        """Detections per image (testing) and losses (training) from the stride-16 map (N, C, H, W)."""
-        labels: list[Tensor] = []
-        box_targets: list[Tensor] = []
-        if self.training:
-            proposals, _, labels, box_targets = self.select_training_samples(proposals, targets)
-        logits, deltas = self.box_predictor(self.box_head(self.box_roi_pool(features, proposals)))
-        logits, deltas = logits.float(), deltas.float()
-        if self.training:
-            return [], region_losses(logits, deltas, torch.cat(labels), torch.cat(box_targets))
-        kept = self.postprocess_detections(logits, deltas, proposals, sizes)
-        return [{"boxes": b, "scores": s, "labels": c} for b, s, c in zip(*kept, strict=True)], {}
+        self, features: Any, proposals: list[Tensor], sizes: list[tuple[int, int]], targets: Targets | None = None
+    ) -> tuple[list[Found], dict[str, Tensor]]:
+        """Detections per image (testing) and losses (training) from the features that ``pool`` takes."""
+        if not self.training:
+            return self.found(features, proposals, sizes), {}
+        proposals, _, labels, box_targets = self.select_training_samples(proposals, targets)
+        return [], region_losses(*self.predict(features, proposals), torch.cat(labels), torch.cat(box_targets))
+
+    def predict(self, features: Any, boxes: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Class logits and deltas of all boxes, image after image; float32."""
+        logits, deltas = self.box_predictor(self.box_head(self.box_roi_pool(features, boxes)))
+        return logits.float(), deltas.float()
+
+    def found(self, features: Any, proposals: list[Tensor], sizes: list[tuple[int, int]]) -> list[Found]:
+        """Detections per image, in testing."""
+        kept = self.postprocess_detections(*self.predict(features, proposals), proposals, sizes)
+        return [{"boxes": b, "scores": s, "labels": c} for b, s, c in zip(*kept, strict=True)]
 
 
 def region_losses(logits: Tensor, deltas: Tensor, labels: Tensor, box_targets: Tensor) -> dict[str, Tensor]:

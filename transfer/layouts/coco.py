@@ -165,11 +165,13 @@ def load(config: DetectionTask, root: Path) -> Labels:
 
     Raises:
         DataError: naming the first file at fault: see `read`; also training lists without an object, and files whose
-            categories differ.
+            categories differ, a test list without an object.
     """
     masks = config.model.kind == "mask_rcnn_fpn"
     test_set = listed(root, config.sets.test)
     test, classes = read(test_set, masks=masks)
+    if all(each.crowd for image in test for each in image.objects):
+        raise DataError(test_set.file, "has no object to find", "Name a list in `sets.test` whose images are labelled.")
     train: list[Annotated] = []
     for name in config.sets.train:
         images = listed(root, name)

@@ -60,7 +60,7 @@ def test_region_losses_by_hand():
 
 def test_padding_does_not_move_an_image(tiny):
     model = TorchvisionDetector(tiny, build("resnet10_w32"), 20)
-    batch = model._batch([torch.full((3, 40, 60), 7, dtype=torch.uint8), torch.zeros(3, 33, 30, dtype=torch.uint8)])
+    batch = model.inputs([torch.full((3, 40, 60), 7, dtype=torch.uint8), torch.zeros(3, 33, 30, dtype=torch.uint8)])
     assert batch.tensors.shape == (2, 3, 48, 64)
     assert batch.image_sizes == [(40, 60), (33, 30)]
     assert torch.allclose(
