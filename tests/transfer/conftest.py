@@ -1,5 +1,6 @@
 """A PASCAL VOC of sixteen small images, a protocol small enough to run on it in seconds, and generated scenes."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -53,6 +54,24 @@ SPEC = SceneSpec(
     ade20k=Ade20k(training=3, validation=2),
 )
 
+TINY_COCO = {
+    **{name: TINY[name] for name in ("input", "schedule", "test", "threads", "workers", "checkpoint_every")},
+    "model": {
+        "backbone": "resnet10_w32",
+        "channels": 16,
+        "proposals": {
+            "anchor_sizes": [8, 16, 24, 32, 48],
+            "pre_nms_train": 30,
+            "post_nms_train": 20,
+            "pre_nms_test": 30,
+            "post_nms_test": 10,
+        },
+        "rois_per_image": 8,
+        "box_head": {"pool_size": 3, "convs": 1, "channels": 16, "hidden": 24},
+        "mask_head": {"pool_size": 4, "convs": 1, "channels": 16},
+    },
+}
+
 OBJECT = (
     "<object><name>{}</name><difficult>{}</difficult><bndbox>"
     "<xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax></bndbox></object>"
@@ -87,6 +106,46 @@ def write_voc(folder: Path, splits: dict[str, int]) -> Path:
             (folder / "Annotations" / f"{names[-1]}.xml").write_text(annotation(width, height, objects))
         (folder / "ImageSets/Main" / f"{split}.txt").write_text("\n".join(names) + "\n")
     return folder
+
+
+def write_coco(home: Path, splits: dict[str, int]) -> Path:
+    """Boxes of three colours on noise, the classes with the ids 1, 7 and 90."""
+    draw = np.random.Generator(np.random.Philox(8))
+    (home / "annotations").mkdir(parents=True)
+    number = 0
+    for split, count in splits.items():
+        (home / split).mkdir()
+        images, annotations = [], []
+        for _ in range(count):
+            number += 1
+            width, height = (64, 48) if number % 4 else (48, 64)
+            pixels = draw.integers(0, 255, (height, width, 3), dtype=np.uint8)
+            name = f"{number:012d}.jpg"
+            images.append({"id": number, "file_name": name, "width": width, "height": height})
+            for _ in range(int(draw.integers(1, 4))):
+                x, y = int(draw.integers(0, width - 20)), int(draw.integers(0, height - 20))
+                w, h = (int(side) for side in draw.integers(12, 20, 2))
+                label = int(draw.integers(0, 3))
+                pixels[y : y + h, x : x + w] = 80 * label + 20
+                ring = [x, y, x + w, y, x + w, y + h, x, y + h]
+                fields = {"id": len(annotations) + 1, "image_id": number, "category_id": (1, 7, 90)[label]}
+                annotations.append({**fields, "bbox": [x, y, w, h], "area": w * h, "segmentation": [ring]})
+            Image.fromarray(pixels).save(home / split / name, quality=95)
+        categories = [{"id": each, "name": name} for each, name in ((90, "c"), (1, "a"), (7, "b"))]
+        content = {"images": images[::-1], "annotations": annotations, "categories": categories}
+        (home / "annotations" / f"instances_{split}.json").write_text(json.dumps(content))
+    return home
+
+
+@pytest.fixture
+def tiny_coco():
+    return resolve("coco_detection", TINY_COCO)
+
+
+@pytest.fixture
+def coco_root(tmp_path):
+    write_coco(tmp_path / "data" / "coco", {"train2017": 11, "val2017": 5})
+    return tmp_path / "data"
 
 
 @pytest.fixture

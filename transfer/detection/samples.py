@@ -42,7 +42,9 @@ class Sample(NamedTuple):
     def target(self, device: torch.device) -> Target:
         """What the network is to find, its numbers on ``device``."""
         target: Target = {"boxes": self.boxes.to(device), "labels": self.labels.to(device)}
-        return {**target, "polygons": self.polygons} if self.polygons or not len(self.labels) else target
+        if len(self.polygons) == len(self.labels):
+            target["polygons"] = self.polygons
+        return target
 
 
 class TrainingSet(Dataset[Sample | DataError]):

@@ -8,7 +8,7 @@ from PIL import Image
 
 from ground.errors import DataError
 from transfer.detection.samples import TrainingSet, batches, order, resized, scaled_boxes
-from transfer.layouts import voc
+from transfer.layouts import coco, voc
 from transfer.layouts.voc import Labelled
 
 
@@ -59,6 +59,28 @@ def test_boxes_follow_scale_and_flip(tiny, tmp_path):
         assert sample.labels.tolist() == [5]
         lefts.add(round(sample.boxes[0, 0].item()))
     assert len(lefts) == 4  # two sizes, flipped and not
+
+
+def test_polygons_follow_scale_and_flip(tiny_coco, coco_root):
+    """Every polygon here is its object's box: wherever a box goes, its polygon's extent goes too."""
+    images = coco.load(tiny_coco, coco_root).train
+    places = set()
+    for epoch in range(8):
+        sample = TrainingSet(images, tiny_coco, 0)[(epoch, 0)]
+        assert len(sample.polygons) == len(sample.boxes) == len(images[0].labels)
+        for [ring], box in zip(sample.polygons, sample.boxes.tolist(), strict=True):
+            extent = [ring[0::2].min(), ring[1::2].min(), ring[0::2].max(), ring[1::2].max()]
+            assert extent == pytest.approx(box, abs=1e-4)
+            places.add(round(box[0], 1))
+    assert len(places) >= 4  # two sizes, flipped and not
+    assert images[0].outlines[0][0].tolist()[0] == images[0].objects[0].box[0]  # what is read is not written to
+
+
+def test_what_a_network_is_to_find_holds_polygons_where_masks_are_learnt(tiny, tiny_coco, voc_root, coco_root):
+    boxes_alone = TrainingSet(voc.load(tiny, voc_root).train, tiny, 0)[(0, 0)]
+    masks_too = TrainingSet(coco.load(tiny_coco, coco_root).train, tiny_coco, 0)[(0, 0)]
+    assert set(boxes_alone.target(torch.device("cpu"))) == {"boxes", "labels"}
+    assert set(masks_too.target(torch.device("cpu"))) == {"boxes", "labels", "polygons"}
 
 
 def test_voc_corners_become_continuous_and_stay_inside():
