@@ -1,0 +1,55 @@
+"""Whether two tables put the same methods in the same order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from results.statistics import ALPHA, LEVEL
+from results.statistics.best import DRAWS, SEED
+from results.statistics.estimates import Estimate, Interval
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Kendall's tau-b between two orders: 1 the same, −1 reversed."""
+
+    methods: int
+    tau: float
+    interval: Interval | None
+    """Of tau when both sides' means move within their errors (``DRAWS`` draws); None if a side has no std. Noise on
+    top of noise can only blur an order: the interval leans towards zero."""
+    p: float | None
+    """Two-sided p of unrelated orders; None where even equal orders could not reach 0.05 (four methods or fewer)."""
+
+
+def agreement(ours: Mapping[str, Estimate], theirs: Mapping[str, Estimate]) -> Agreement | None:
+    """Over the methods that both have; None for fewer than two or if a side puts all at the same place."""
+    names = [name for name in ours if name in theirs]
+    mine, paper = [ours[name] for name in names], [theirs[name] for name in names]
+    means = np.array([[each.mean for each in side] for side in (mine, paper)])
+    if len(names) < 2 or any(len(set(side)) < 2 for side in means.tolist()):
+        return None
+    found = stats.kendalltau(*means)
+    p = float(found.pvalue) if 2 / math.factorial(len(names)) < ALPHA else None
+    return Agreement(len(names), float(found.statistic), _interval(mine, paper), p)
+
+
+def _interval(mine: list[Estimate], paper: list[Estimate]) -> Interval | None:
+    if any(not each.std for each in (*mine, *paper)):
+        return None
+    draw = np.random.default_rng(SEED)
+    upper = np.triu_indices(len(mine), 1)
+    signs = []
+    for side in (mine, paper):
+        means, df = np.array([each.mean for each in side]), np.array([each.df for each in side])
+        errors = np.array([each.error for each in side])
+        drawn = means + errors * draw.standard_t(df, size=(DRAWS // 4, len(side)))
+        signs.append(np.sign(drawn[:, upper[0]] - drawn[:, upper[1]]))
+    taus = (signs[0] * signs[1]).mean(axis=1)
+    low, high = np.quantile(taus, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(float(low), float(high))
