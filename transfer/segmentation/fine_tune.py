@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -69,5 +70,6 @@ def fine_tune(
             del runner
     finally:
         tell.close()
+        gc.collect()
     distributed.stop()
     return found

@@ -15,8 +15,6 @@ from transfer.weights.networks import network_of, shapes
 COUNTER = "num_batches_tracked"
 _FOLDED_EPS = 2e-5
 """detectron2 stores a folded variance as 1 − 1e-5."""
-_LARGEST_INPUT = (1 - 0.406) / 0.225
-"""The largest absolute value of an image in [0, 1] less ImageNet's mean over its standard deviation."""
 
 
 def check(path: Path, tensors: Mapping[str, Tensor], untrained: bool) -> BackboneName:
@@ -59,18 +57,6 @@ def initial_norms(tensors: Mapping[str, Tensor]) -> list[str]:
 def norm_counts(tensors: Mapping[str, Tensor]) -> tuple[int, int]:
     """Batch-norm layers at their initial statistics, and all of them."""
     return len(initial_norms(tensors)), len(_norms(tensors))
-
-
-def unnormalised_inputs(tensors: Mapping[str, Tensor]) -> bool:
-    """Whether the first layer's statistics prove inputs beyond what normalised images can hold: 0–255, mostly.
-
-    A channel's output is at most Σ|w| times the largest input, so its mean and standard deviation are, too.
-    """
-    if not {"conv1.weight", "bn1.running_mean", "bn1.running_var"} <= tensors.keys():
-        return False
-    bound = tensors["conv1.weight"].abs().double().sum((1, 2, 3)) * _LARGEST_INPUT
-    mean, var = tensors["bn1.running_mean"].double().abs(), tensors["bn1.running_var"].double()
-    return bool(((mean > 1.01 * bound) | (var > (1.01 * bound) ** 2)).any())
 
 
 def _faults(found: Mapping[str, Tensor], wanted: Mapping[str, Size]) -> list[str]:

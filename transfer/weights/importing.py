@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ground.files import atomic_path
 from ground.networks import BackboneName
-from transfer.weights import gate, ours
+from transfer.weights import gate, origin, ours
 from transfer.weights.contents import Contents, network
 from transfer.weights.reading import read
 from transfer.weights.selection import Selection, select
@@ -88,7 +88,7 @@ def find(path: Path, *, format: str | None = None, prefix: str | None = None, bg
     if bgr and "conv1.weight" in tensors:
         tensors["conv1.weight"] = tensors["conv1.weight"].flip(1).contiguous()
         notes.append("input channels turned around, from BGR to RGB")
-    notes += _oddities(contents, tensors)
+    notes += origin.notes(contents, tensors)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     untrained = bool(record.get("initial")) or bool(ours.told(contents.header).get("untrained"))
@@ -101,6 +101,7 @@ def passed(found: Found, *, untrained: bool = False) -> Imported:
     Raises:
         WeightsError: it does not.
     """
+    origin.check(found.path, found.contents)
     name = gate.check(found.path, found.tensors, untrained or found.untrained)
     chosen = found.selection
     return Imported(
@@ -155,16 +156,3 @@ def _single_precision(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor],
     others = {str(dtype).removeprefix("torch.") for dtype in cast.values() if dtype != torch.float32}
     single = {n: (t.float() if t.is_floating_point() else t).contiguous() for n, t in tensors.items()}
     return single, [f"{', '.join(sorted(others))} cast to float32"] if others else []
-
-
-def _oddities(contents: Contents, tensors: Mapping[str, Tensor]) -> list[str]:
-    """What a file lets us know of the images its network expects; the tasks feed RGB images, normalised."""
-    notes = []
-    author = contents.tree.get("__author__")
-    if isinstance(author, str) and author.lower() == "caffe2":
-        notes.append("its author is Caffe2, whose networks expect BGR images: see --bgr")
-    if gate.unnormalised_inputs(tensors):
-        notes.append(
-            "trained on images of a larger range than normalised ones, 0 to 255 as it seems; the tasks normalise"
-        )
-    return notes

@@ -3,6 +3,7 @@
 import json
 import pickle
 import pickletools
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 import torchvision
 
 from ground.errors import ConfigError
+from transfer.segmentation import stub
 from transfer.weights import exporting, imported
 from transfer.weights.exporting import LAYOUTS, export
 from transfer.weights.names import from_detectron2, to_detectron2
@@ -56,13 +58,37 @@ def test_torchvisions_own_network_takes_all_but_its_classifier(tmp_path, trained
 
 
 def test_mmsegs_backbone_takes_all(tmp_path, trained50):
-    models = pytest.importorskip("mmseg.models.backbones.resnet", reason="mmsegmentation with a full mmcv is not here")
+    stub.install()
+    from mmseg.models.backbones.resnet import ResNet
+
     torch.save(trained50, tmp_path / "given.pth")
     export(imported(tmp_path / "given.pth"), tmp_path / "out.pth", "mmseg")
-    net = models.ResNet(50, init_cfg={"type": "Pretrained", "checkpoint": str(tmp_path / "out.pth")})
+    net = ResNet(50, init_cfg={"type": "Pretrained", "checkpoint": str(tmp_path / "out.pth")})
     net.init_weights()
     saved = net.state_dict()
+    assert saved.keys() == trained50.keys()
     assert all(torch.equal(saved[name], tensor) for name, tensor in trained50.items())
+
+
+@pytest.mark.skipif(find_spec("detectron2") is None, reason="detectron2 is not installed here")
+def test_detectron2s_checkpointer_takes_all(tmp_path, trained50):
+    from detectron2.checkpoint import DetectionCheckpointer
+    from detectron2.config import get_cfg
+    from detectron2.modeling import build_model
+
+    cfg = get_cfg()
+    cfg.merge_from_list(["MODEL.DEVICE", "cpu", "MODEL.META_ARCHITECTURE", "GeneralizedRCNN"])
+    cfg.merge_from_list(["MODEL.RESNETS.NORM", "BN", "MODEL.RESNETS.STRIDE_IN_1X1", False])
+    model = build_model(cfg)
+    torch.save(trained50, tmp_path / "given.pth")
+    export(imported(tmp_path / "given.pth"), tmp_path / "out.pkl", "detectron2")
+    DetectionCheckpointer(model).load(str(tmp_path / "out.pkl"))
+    saved = model.state_dict()
+    for name, tensor in trained50.items():
+        owner = "roi_heads" if name.startswith("layer4") else "backbone"
+        assert torch.equal(saved[f"{owner}.{to_detectron2(name)}"], tensor)
+    torch.save({"model": saved, "iteration": 1}, tmp_path / "back.pth")
+    assert imported(tmp_path / "back.pth").tensors_sha256 == imported(tmp_path / "out.pkl").tensors_sha256
 
 
 def test_names_are_pixcons_converters_and_come_back():

@@ -1,6 +1,11 @@
-"""Every layout that weights come in: which tensors are taken, what is left over."""
+"""Every layout that weights come in: which tensors are taken, what is left over.
+
+``fixtures/pretraining_checkpoints.json``: names of the authors' own checkpoints, and what their converters take.
+"""
 
 import argparse
+import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,8 +13,14 @@ from safetensors.torch import save_file
 
 from ground.errors import ConfigError, WeightsError
 from transfer.weights import imported
+from transfer.weights.contents import Contents, network
 from transfer.weights.formats import FORMATS
 from transfer.weights.names import to_detectron2
+from transfer.weights.selection import select
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+NAMES = json.loads((FIXTURES / "pixcon_checkpoint_names.json").read_text())["names"]
+CHECKPOINTS = json.loads((FIXTURES / "pretraining_checkpoints.json").read_text())["checkpoints"]
 
 
 def under(prefix, tensors):
@@ -147,3 +158,31 @@ def test_a_caffe2_network_is_refused_by_name(tmp_path):
 
 def test_names_of_formats_are_said_once():
     assert len({each.name for each in FORMATS}) == len(FORMATS)
+
+
+def official(name):
+    """The names of a checkpoint as the authors' own class has them, a different number for each."""
+    layout = CHECKPOINTS[name]
+    names = [prefix + each for prefix in layout["resnets"] for each in NAMES] + layout["others"]
+    network = {each: torch.tensor(float(at)) for at, each in enumerate(names)}
+    return {layout["wrapper"]: network} | {key: {} for key in layout["beside"]}
+
+
+@pytest.mark.parametrize("name", CHECKPOINTS)
+def test_of_the_authors_checkpoint_the_network_that_their_converter_takes_is_taken(name):
+    tree, taken = official(name), CHECKPOINTS[name]["converted"]
+    contents = Contents("torch", tree)
+    found = select(Path(name), contents, network(contents), None, None, None)
+    whole = tree[CHECKPOINTS[name]["wrapper"]]
+    assert found.prefix == taken
+    assert found.tensors == {each: whole[taken + each] for each in NAMES}
+    assert sum(found.left_over.values()) == len(whole) - len(NAMES)
+    assert found.format == {"densecl": "mmselfsup", "orl": "mmselfsup", "pixcon": "mmselfsup"}.get(name, name)
+
+
+def test_what_mocos_converter_takes_along_is_left_over(tmp_path):
+    extra = CHECKPOINTS["moco"]["added by the converter"]
+    contents = Contents("pickle", {"model": dict.fromkeys([*NAMES.values(), *extra], torch.ones(1))})
+    found = select(tmp_path, contents, network(contents), None, None, None)
+    assert found.tensors.keys() == NAMES.keys()
+    assert found.left_over == {"stem": 4}

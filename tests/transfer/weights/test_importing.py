@@ -79,6 +79,14 @@ def test_a_run_of_ours_is_named_by_its_folder(tmp_path, trained):
         imported(tmp_path / "byol.s0-1")
 
 
+@pytest.mark.parametrize("keep", [0, 100, -4])
+def test_a_run_whose_backbone_is_half_written_is_refused_by_the_files_name(tmp_path, trained, keep):
+    file = run(tmp_path / "byol", trained) / "backbone.safetensors"
+    file.write_bytes(file.read_bytes()[:keep])
+    with pytest.raises(WeightsError, match=r"byol/backbone\.safetensors: is (empty|cut short or damaged)"):
+        imported(tmp_path / "byol")
+
+
 @pytest.mark.parametrize("exported", ["student", "teacher"])
 def test_a_checkpoint_of_ours_gives_the_network_that_its_record_hands_over(tmp_path, trained, other, exported):
     folder = run(tmp_path / "run", trained, model={"export": exported})
