@@ -23,7 +23,7 @@ def catalog(kind: str, home: Path) -> dict[str, Path]:
     """Name → file of every ``kind`` (``recipes``, ``tasks``, …): those in ``home``, then third parties'.
 
     Raises:
-        ConfigError: two packages offer the same name.
+        ConfigError: two packages offer the same name, or a file's suffix is not ``.yaml``.
     """
     folders = [home]
     for point in sorted(entry_points(group=f"harness.{kind}"), key=lambda point: point.name):
@@ -33,6 +33,8 @@ def catalog(kind: str, home: Path) -> dict[str, Path]:
         folders += [Path(folder) for folder in spec.submodule_search_locations or ()]
     found: dict[str, Path] = {}
     for folder in folders:
+        for path in folder.glob("*.yml"):
+            raise ConfigError(path, "would not be found: its name ends in .yml", f"Rename it to {path.stem}.yaml.")
         for path in sorted(folder.glob("*.yaml")):
             if path.stem in found:
                 raise ConfigError(path, f"`{path.stem}` exists already as {found[path.stem]}", "Rename one.")

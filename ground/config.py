@@ -85,20 +85,44 @@ def read_yaml(path: Path) -> Settings:
     """The mapping in a YAML file.
 
     Raises:
-        ConfigError: the file is missing, is not YAML (with the line), is not a mapping, or holds a date or the like.
+        ConfigError: the file is missing, is not YAML (with the line), says a field twice, is not a mapping, or holds a
+            date or the like.
     """
     try:
-        loaded = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(path.read_text(encoding="utf-8"))
+        node = loader.get_single_node()
+        twice = _said_twice(node, set())
+        loaded = loader.construct_document(node) if node is not None else None
     except FileNotFoundError:
         raise ConfigError(path, "no such file", "Check the path.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f" (line {mark.line + 1})" if mark else ""
         raise ConfigError(path, f"not valid YAML{line}", "Mend the syntax there.") from None
+    if twice is not None:
+        problem = f"`{twice.value}` is there twice (line {twice.start_mark.line + 1})"
+        raise ConfigError(path, problem, "Keep one: the first would be lost.")
     if not isinstance(loaded, dict):
         raise ConfigError(path, "holds no mapping of settings", "Write `field: value` lines.")
     check_plain(loaded, path)
     return loaded
+
+
+def _said_twice(node: yaml.Node | None, seen: set[int]) -> yaml.ScalarNode | None:
+    """The first name that a mapping in ``node`` has for the second time; YAML itself would keep the last."""
+    if node is None or id(node) in seen:  # an alias
+        return None
+    seen.add(id(node))
+    names: set[str] = set()
+    for item in node.value if isinstance(node, yaml.CollectionNode) else ():
+        name, inner = item if isinstance(node, yaml.MappingNode) else (None, item)
+        if isinstance(name, yaml.ScalarNode):
+            if name.value in names:
+                return name
+            names.add(name.value)
+        if twice := _said_twice(inner, seen):
+            return twice
+    return None
 
 
 def check_plain(value: Any, where: object) -> None:

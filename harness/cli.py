@@ -33,7 +33,7 @@ exit codes: 0 fine, 1 a job failed or lacks its data, 2 something to mend in wha
 SET_HELP = """\
 change a setting, e.g. pretrain.train.epochs=2 (every recipe), byol.optim.lr=0.1 (one), transfer.threads=1 (every
 task), voc_detection.schedule.base_lr=0.03 (one), scenes.seed=1; the more specific wins, a
-profile's own values for one recipe included. What can change a result makes
+profile's own values for one recipe included, which is said. What can change a result makes
 other runs of the jobs that it concerns, and is shown on the table; what cannot (e.g. pretrain.train.workers) does not
 """
 RERUN_HELP = """\

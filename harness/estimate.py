@@ -33,7 +33,7 @@ class Estimates:
         if _initial(job):
             return INITIAL_SECONDS
         believed: float = getattr(self._believed, job.kind)
-        return believed
+        return self._believed.tasks.get(job.task or "", believed)
 
     def measured(self, job: Job) -> bool:
         """Whether ``seconds`` rests on a measurement, or there is next to nothing to measure."""

@@ -73,7 +73,18 @@ class Plan:
         """What a reader has to know besides profile and data: settings changed by hand, seeds, what lacks or fails."""
         changes = [self.profile.changes] if self.profile.changes else []
         other = [f"seed of the pre-trainings: {self.seed}"] if self.seed else []
-        return [*changes, *other, *self.without_data, *self.problems]
+        return [*changes, *self.outweighed, *other, *self.without_data, *self.problems]
+
+    @property
+    def outweighed(self) -> list[str]:
+        """A line for each ``--set`` option that some of the plan's recipes or tasks do not heed."""
+        own = {name for job in self.jobs for name in (job.recipe, job.task)}
+        lines = []
+        for option, values in self.profile.outweighed.items():
+            held = ", ".join(f"{name} ({value})" for name, value in values.items() if name in own)
+            if held:
+                lines.append(f"--set {option} does not reach, for the profile's own values: {held}")
+        return lines
 
     @property
     def recipes(self) -> list[str]:

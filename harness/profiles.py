@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import Field, NonNegativeFloat, PositiveInt
@@ -32,6 +32,8 @@ class Seconds(Strict):
     pretrain: NonNegativeFloat
     transfer: NonNegativeFloat
     prepare: NonNegativeFloat = 60.0
+    tasks: dict[str, NonNegativeFloat] = Field(default_factory=dict)
+    """Of a fine-tuning, by task; ``transfer`` for all others."""
 
 
 class Profile(Strict):
@@ -53,6 +55,8 @@ class Profile(Strict):
     seconds: Seconds
     overrides: tuple[str, ...] = ()
     """The ``--set`` options in it."""
+    outweighed: dict[str, dict[str, str]] = Field(default_factory=dict)
+    """``--set`` option for all recipes or tasks → those that it does not reach, with the value of their own."""
 
     @property
     def changes(self) -> str:
@@ -112,13 +116,41 @@ def load(name: str, overrides: Sequence[str] = ()) -> Profile:
         name = path.name
     else:
         settings, where = catalog.read("profiles", HOME, name), f"profile `{name}`"
+    plain = settings
     for option in overrides:
         settings = merge(settings, _override(option))
-    profile = validate(Profile, {**settings, "name": name, "overrides": tuple(overrides)}, where)
-    for section, known in (("recipes", recipe_names()), ("tasks", task_names())):
-        for wrong in sorted(set(getattr(profile, section)) - set(known)):
+    own = {"name": name, "overrides": tuple(overrides), "outweighed": _outweighed(plain, settings, overrides)}
+    profile = validate(Profile, {**settings, **own}, where)
+    tasks = task_names()
+    for section, names, known in (
+        ("recipes", profile.recipes, recipe_names()),
+        ("tasks", profile.tasks, tasks),
+        ("seconds.tasks", profile.seconds.tasks, tasks),
+    ):
+        for wrong in sorted(set(names) - set(known)):
             raise ConfigError(where, f"`{section}.{wrong}` does not exist", suggest(wrong, known))
     return profile
+
+
+def _outweighed(plain: Settings, settings: Settings, overrides: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Options for all recipes or tasks that lose against what the profile itself says of one."""
+    found: dict[str, dict[str, str]] = {}
+    for option in overrides:
+        section, *path = option.partition("=")[0].strip().split(".")
+        of_one = {"pretrain": "recipes", "transfer": "tasks"}.get(section, "")
+        owners = plain.get(of_one) or {}
+        for name in owners if isinstance(owners, dict) else ():
+            held, wanted = _at(owners[name], path), _at(settings[section], path)
+            if held is not None and held != wanted and held == _at(settings[of_one][name], path):
+                found.setdefault(option, {})[name] = str(held)
+    return found
+
+
+def _at(settings: Any, path: Sequence[str]) -> Any:
+    """What stands below ``path``; None for nothing."""
+    for part in path:
+        settings = settings.get(part) if isinstance(settings, dict) else None
+    return settings
 
 
 def recipe_names() -> list[str]:

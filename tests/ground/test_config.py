@@ -110,3 +110,28 @@ def test_extends_must_be_a_name(tmp_path):
     (tmp_path / "a.yaml").write_text("extends: 5\n")
     with pytest.raises(ConfigError, match=r"a\.yaml: field `extends` = 5: is not a name"):
         catalog.read("things", tmp_path, "a")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a: 1\nb: {c: 1, d: 2,\n c: 3}\n", "`c` is there twice (line 3)"),
+        ("a: [1, {b: 1, b: 2}]\n", "`b` is there twice"),
+    ],
+)
+def test_a_field_that_is_there_twice_is_refused_with_its_line(text, line, tmp_path):
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        read_yaml(tmp_path / "a.yaml")
+    assert line in str(caught.value)
+
+
+def test_a_field_over_a_merged_one_is_none_too_many(tmp_path):
+    (tmp_path / "a.yaml").write_text("a: &x {b: 1, e: 5}\nc: {<<: *x, b: 2}\nd: *x\n")
+    assert read_yaml(tmp_path / "a.yaml") == {"a": {"b": 1, "e": 5}, "c": {"b": 2, "e": 5}, "d": {"b": 1, "e": 5}}
+
+
+def test_a_file_by_a_name_that_is_not_looked_for_is_no_silent_loss(tmp_path):
+    (tmp_path / "mine.yml").write_text("a: 1\n")
+    with pytest.raises(ConfigError, match=r"mine\.yml: would not be found.*Rename it to mine\.yaml\."):
+        catalog.catalog("things", tmp_path)

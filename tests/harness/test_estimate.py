@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.estimate import Estimates, duration, order, wall_clock
+from harness.estimate import INITIAL_SECONDS, Estimates, duration, order, wall_clock
 from harness.jobs import Job, Parent
 from harness.profiles import Seconds
 
@@ -42,6 +42,13 @@ def test_a_job_takes_what_the_likest_finished_one_took():
     assert estimates.seconds(parent) == 60
     assert estimates.measured(first)
     assert not estimates.measured(parent)
+
+
+def test_a_profile_may_guess_for_each_task_and_an_import_takes_next_to_nothing():
+    estimates = Estimates(Seconds(pretrain=60, transfer=30, tasks={"voc": 90}))
+    assert estimates.seconds(JOBS[1]) == 90
+    assert estimates.seconds(replace(JOBS[1], task="coco")) == 30
+    assert estimates.seconds(replace(PARENT, kind="import")) == INITIAL_SECONDS
 
 
 def test_what_holds_up_most_work_starts_first_and_repeats_go_round():

@@ -4,6 +4,7 @@ import pytest
 
 from ground.errors import ConfigError
 from harness import profiles
+from harness.plan import Request, build
 
 
 @pytest.mark.parametrize("name", ["mini", "paper", "smoke"])
@@ -30,6 +31,29 @@ class TestOnFakeRooms:
         assert profile.recipe("pixcon-sr").train.epochs == 2
         assert profile.task("voc_detection").schedule.iterations == 50
         assert profile.changes.startswith("overrides: pretrain.train.epochs=2, byol")
+
+    def test_set_for_all_that_loses_against_the_profiles_own_values_is_said(self, place):
+        own = "recipes: {byol: {train: {epochs: 9}}}\ntasks: {voc_detection: {schedule: {iterations: 7}}}\n"
+        (place.folder / "own.yaml").write_text((place.folder / "toy.yaml").read_text() + own)
+        options = ["pretrain.train.epochs=2", "transfer.schedule.iterations=3", "pretrain.train.threads=2"]
+        assert profiles.load("own.yaml", options).outweighed == {
+            options[0]: {"byol": "9"},
+            options[1]: {"voc_detection": "7"},
+        }
+        assert profiles.load("own.yaml", [*options[:1], "byol.train.epochs=2"]).outweighed == {}
+        assert profiles.load("own.yaml", ["pretrain.train.epochs=9"]).outweighed == {}
+        request = Request(tables=("1",), profile="own.yaml", overrides=tuple(options[:1]), recipes=("byol",))
+        assert (
+            "--set pretrain.train.epochs=2 does not reach, for the profile's own values: byol (9)"
+            in build(request).remarks
+        )
+        other = Request(tables=("1",), profile="own.yaml", overrides=tuple(options[:1]), recipes=("pixcon-sr",))
+        assert build(other).outweighed == []
+
+    def test_a_guess_for_a_task_that_does_not_exist_is_refused(self, place):
+        (place.folder / "odd.yaml").write_text("description: x\nseconds: {pretrain: 1, transfer: 1, tasks: {voc: 3}}\n")
+        with pytest.raises(ConfigError, match=r"`seconds\.tasks\.voc` does not exist"):
+            profiles.load("odd.yaml")
 
     def test_set_reaches_every_task_and_the_scenes(self):
         profile = profiles.load("bare.yaml", ["transfer.threads=3", "scenes.seed=5"])

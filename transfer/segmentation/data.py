@@ -45,7 +45,8 @@ class LabelMaps(BaseSegDataset):
         self.layout, self.root, self.sets = layout, Path(root), sets
         self.task, self.seed = axes
         official = _OFFICIAL[layout].METAINFO
-        super().__init__(metainfo=official, reduce_zero_label=layout == "ade20k", data_prefix={}, **settings)
+        kept = {"data_prefix": {}, "serialize_data": False}
+        super().__init__(metainfo=official, reduce_zero_label=layout == "ade20k", **kept, **settings)
 
     def load_data_list(self) -> list[Sample]:
         """What mmsegmentation's transforms take, an image each.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -70,6 +69,5 @@ def fine_tune(
             del runner
     finally:
         tell.close()
-        gc.collect()
     distributed.stop()
     return found

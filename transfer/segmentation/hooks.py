@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from ground import distributed
@@ -17,6 +18,8 @@ from ground.progress import Report
 from ground.seeding import derive_seed
 
 Batch = dict[str, Any]
+Losses = dict[str, Tensor]
+"""Scalars by name: ``loss`` and its parts, accuracies."""
 
 
 class Guard(Hook):
@@ -37,22 +40,26 @@ class Guard(Hook):
         torch.manual_seed(derive_seed(self.task, "step", self.seed, runner.iter, distributed.rank()))
 
     def after_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch: Batch | None = None, outputs: dict[str, Any] | None = None
+        self, runner: Runner, batch_idx: int, data_batch: Batch | None = None, outputs: Losses | None = None
     ) -> None:
-        """Raises:
-        DivergedError: a loss is not finite. Every process stops: the next step would spread it.
+        """Stop all processes together at a loss that is not finite in one of them.
+
+        Raises:
+            DivergedError: there is one.
         """
-        losses = {name: value.item() for name, value in (outputs or {}).items() if "loss" in name}
-        if not all(map(math.isfinite, losses.values())):
-            said = ", ".join(f"{name} {value:.3g}" for name, value in losses.items())
+        losses = {name: value for name, value in (outputs or {}).items() if "loss" in name}
+        found = distributed.mean(torch.stack([value.detach().mean() for value in losses.values()])).tolist()
+        if not all(map(math.isfinite, found)):
+            said = ", ".join(f"{name} {value:.3g}" for name, value in zip(losses, found, strict=True))
             names = ", ".join(Path(sample.img_path).stem for sample in (data_batch or {}).get("data_samples", []))
-            raise DivergedError(
-                f"iteration {runner.iter + 1}", f"{said} on images {names}", "Lower `schedule.base_lr`."
-            )
+            where, remedy = f"iteration {runner.iter + 1}", "Lower `schedule.base_lr`."
+            raise DivergedError(where, f"{said} on images {names}", remedy)
 
     def before_test_iter(self, runner: Runner, batch_idx: int, data_batch: Batch | None = None) -> None:
-        """Raises:
-        DataError: a file of the batch is at fault.
+        """Look for a fault.
+
+        Raises:
+            DataError: a file of the batch is at fault.
         """
         _raise_fault(data_batch)
 
@@ -78,8 +85,10 @@ class Own(Hook):
         checkpoint["meta"]["run"] = self.run
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Raises:
-        WeightsError: the checkpoint is of another run. mmengine would go on from it with its seed.
+        """Refuse what another run has left: mmengine would go on from it, with its seed.
+
+        Raises:
+            WeightsError: it is of another run.
         """
         if checkpoint["meta"]["run"] != self.run:
             problem = "was left by another run: its task's settings, its seed or its weights differ"
@@ -108,7 +117,7 @@ class Tell(Hook):
         self.lr = runner.optim_wrapper.get_lr()["lr"][0]
 
     def after_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch: Batch | None = None, outputs: dict[str, Any] | None = None
+        self, runner: Runner, batch_idx: int, data_batch: Batch | None = None, outputs: Losses | None = None
     ) -> None:
         """One more iteration is done."""
         if self.curves is None:

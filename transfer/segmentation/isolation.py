@@ -14,9 +14,8 @@ import torch
 import torch.multiprocessing
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import DefaultScope
-from mmengine.visualization import Visualizer
 
-_MANAGED = (MMLogger, MessageHub, DefaultScope, Visualizer)
+_MANAGED = (MMLogger, MessageHub, DefaultScope)
 """Classes whose instances are found by name, or as the latest, from anywhere."""
 
 

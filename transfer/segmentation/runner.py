@@ -49,6 +49,21 @@ class Bf16OptimWrapper(OptimWrapper):
             yield
 
 
+class _NoPictures:
+    """In place of mmengine's ``Visualizer``, which loads matplotlib; curves are `hooks.Tell`'s."""
+
+    dataset_meta: Any = None
+
+    def add_config(self, config: Any) -> None:
+        """mmengine writes its config itself."""
+
+    def add_scalars(self, scalars: Any, **_where: Any) -> None:
+        """mmengine's log has them."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
 class TaskRunner(Runner):
     """Runs one task on one device. Its config's ``run`` says which: ``device``, ``channels_last``, ``checkpoint``."""
 
@@ -57,6 +72,10 @@ class TaskRunner(Runner):
         logger = super().build_logger(*arguments, **keywords)
         logger.handlers = [handler for handler in logger.handlers if hasattr(handler, "baseFilename")]
         return logger
+
+    def build_visualizer(self, visualizer: Any = None) -> _NoPictures:
+        """Nothing is drawn."""
+        return _NoPictures()
 
     def wrap_model(self, _settings: Any, model: nn.Module) -> nn.Module:
         """The model on its device; distributed over the processes, if there are several."""
