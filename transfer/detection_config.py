@@ -196,8 +196,10 @@ class DetectionTask(TaskConfig):
 
     @property
     def tools(self) -> tuple[str, ...]:
-        """detectron2 builds its backbones of bottleneck blocks, so smaller ones run through torchvision alone."""
-        return ("detectron2", "torchvision") if self.model.backbone == "resnet50" else ("torchvision",)
+        """detectron2 makes the head of a C4 detector of bottleneck blocks, and has no narrow networks: what it cannot
+        build runs through torchvision alone."""
+        built = ("resnet50",) if self.model.kind == "faster_rcnn_c4" else ("resnet50", "resnet18")
+        return ("detectron2", "torchvision") if self.model.backbone in built else ("torchvision",)
 
 
 Model = TypeVar("Model", RegionDetector, PyramidDetector)

@@ -57,6 +57,8 @@ def test_detectron2_is_chosen_where_it_is_and_can(monkeypatch):
     present(monkeypatch, "detectron2")
     assert tool.choose(resolve("voc_detection", {})) == "detectron2"
     assert tool.choose(resolve("voc_detection", {"model": {"backbone": "resnet18"}})) == "torchvision"
+    assert tool.choose(resolve("coco_detection", {"model": {"backbone": "resnet18"}})) == "detectron2"
+    assert tool.choose(resolve("coco_detection", {"model": {"backbone": "resnet10_w32"}})) == "torchvision"
     assert tool.choose(resolve("voc_detection", {"tool": "torchvision"})) == "torchvision"
 
 

@@ -39,16 +39,21 @@ def build(config, weights, classes=20):
     return model.build(config, cfg, weights)
 
 
-@pytest.fixture(scope="module", params=["voc_detection", "coco_detection"])
-def network(request, resnet50):
-    return resolved(request.param), build(resolved(request.param), resnet50)
+@pytest.fixture(scope="module", params=["C4 of a ResNet-50", "FPN of a ResNet-50", "FPN of a ResNet-18"])
+def network(request, resnet50, resnet18):
+    """A task, its network in detectron2 and the backbone it was given."""
+    config = resolved("voc_detection" if "C4" in request.param else "coco_detection")
+    if "50" in request.param:
+        return config, build(config, resnet50), resnet50
+    config = config.model_copy(update={"model": config.model.model_copy(update={"backbone": "resnet18"})})
+    return config, build(config, resnet18), resnet18
 
 
 def test_every_backbone_tensor_has_a_place(network):
     from transfer.detection.names import renamed
 
-    config, model = network
-    given = {renamed(name, config.model.kind) for name in build_net("resnet50").state_dict()}
+    config, model, _ = network
+    given = {renamed(name, config.model.kind) for name in build_net(config.model.backbone).state_dict()}
     owners = ("backbone.", "roi_heads.res5.") if config.layout == "voc" else ("backbone.bottom_up.",)
     held = {name for name in model.state_dict() if name.startswith(owners)}
     assert given <= held
@@ -57,10 +62,10 @@ def test_every_backbone_tensor_has_a_place(network):
 
 
 @torch.no_grad()
-def test_the_same_weights_give_the_features_of_our_backbone(network, resnet50):
-    config, model = network
-    net = build_net("resnet50").eval()
-    load_backbone(net, resnet50)
+def test_the_same_weights_give_the_features_of_our_backbone(network):
+    config, model, weights = network
+    net = build_net(config.model.backbone).eval()
+    load_backbone(net, weights)
     model.eval()
     images = torch.randn(2, 3, 96, 64, generator=torch.Generator().manual_seed(4))
     ours = [net.maxpool(net.relu(net.bn1(net.conv1(images))))]

@@ -27,7 +27,12 @@ def launch(config, weights, data, out, *, die_at=0):
         port = str(free.getsockname()[1])
     settings = {name: value for name, value in config.model_dump(mode="json").items() if name != "name"}
     changes = {"processes": 2, "waive": ["norm"], "device": "cpu"}
-    command = [sys.executable, str(WORKER), json.dumps(merge(settings, changes)), *map(str, (weights, data, out, die_at))]
+    command = [
+        sys.executable,
+        str(WORKER),
+        json.dumps(merge(settings, changes)),
+        *map(str, (weights, data, out, die_at)),
+    ]
     started = [
         subprocess.Popen(
             command,

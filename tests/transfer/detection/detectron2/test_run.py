@@ -128,3 +128,26 @@ def test_a_loss_that_is_not_finite_names_iteration_and_images(fine_tune, tiny50)
 def test_mixed_precision_on_a_cpu_is_refused(fine_tune):
     with pytest.raises(ConfigError, match=r"`precision` = bf16: detectron2 trains in mixed precision on CUDA alone"):
         fine_tune("mixed", precision="bf16", device="cpu")
+
+
+def test_masks_are_learnt_found_and_the_same_after_a_kill(tiny_pyramid, scenes, resnet18, tmp_path):
+    from transfer.detection.detectron2.run import fine_tune as in_detectron2
+    from transfer.layouts import coco
+
+    labels = coco.load(tiny_pyramid, scenes)
+
+    def call(out, report=silent):
+        arguments = {"seed": 0, "weights": resnet18, "labels": labels}
+        return in_detectron2(tiny_pyramid, out=tmp_path / out, report=report, **arguments)
+
+    straight = call("straight")
+    assert set(straight.image.tolist()) == set(range(len(labels.test)))
+    assert len(straight.mask) == len(straight.score) == 10 * len(labels.test)
+    assert straight.mask[0]["size"] == [labels.test[0].height, labels.test[0].width]
+    with pytest.raises(Killed):
+        call("killed", killer(5))
+    again = call("killed")
+    assert again.box.tobytes() == straight.box.tobytes()
+    assert again.mask == straight.mask
+    first, second = state(tmp_path / "straight"), state(tmp_path / "killed")
+    assert all(torch.equal(first[name], second[name]) for name in first)
