@@ -8,10 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.random import default_rng as rng
 
 from ground.errors import DataError
+from transfer.evaluators.coco import measure
 from transfer.evaluators.detections import Detections
 from transfer.evaluators.voc import evaluate
+from transfer.layouts import coco
 from transfer.layouts.voc import Labelled
 
 pytest.importorskip("detectron2", reason="detectron2 is not importable")
@@ -104,3 +107,54 @@ def test_masks_are_packed_as_cocos_tools_read_them():
     assert collected.mask[0]["size"] == [8, 6]
     for packed, mask in zip(collected.mask, masks, strict=True):
         assert np.array_equal(official.decode(packed), mask.numpy())
+
+
+def near(image, draw):
+    """detectron2's ``Instances`` of a labelled image: its objects a little off, some of another class, scores drawn."""
+    import torch
+    from detectron2.structures import Boxes, Instances
+    from pycocotools import mask as official
+
+    masks = []
+    for item in image.objects:
+        runs = item.runs or official.merge(
+            official.frPyObjects(list(map(list, item.polygons)), image.height, image.width)
+        )
+        runs = official.frPyObjects(runs, image.height, image.width) if isinstance(runs["counts"], list) else runs
+        masks.append(np.roll(official.decode(runs), draw.integers(-3, 4), axis=1))
+    boxes = np.array(image.corners, dtype=np.float32).reshape(-1, 4) + draw.normal(0, 3, (len(masks), 4))
+    labels = np.where(draw.random(len(masks)) < 0.2, 0, np.array(image.labels, dtype=np.int64))
+    return Instances(
+        (image.height, image.width),
+        pred_boxes=Boxes(torch.tensor(boxes, dtype=torch.float32)),
+        scores=torch.tensor(draw.random(len(masks)), dtype=torch.float32),
+        pred_classes=torch.tensor(labels),
+        pred_masks=torch.tensor(np.array(masks, dtype=bool)),
+    )
+
+
+def test_cocos_numbers_are_those_of_detectron2s_evaluator(tiny_pyramid, scenes):
+    from detectron2.data import MetadataCatalog
+    from detectron2.evaluation import COCOEvaluator
+
+    from transfer.detection.detectron2.evaluate import Collector
+
+    labels = coco.load(tiny_pyramid, scenes)
+    known = {category.number: label for label, category in enumerate(labels.classes)}
+    names = [category.name for category in labels.classes]
+    file = coco.listed(scenes, tiny_pyramid.sets.test).file
+    MetadataCatalog.get("near").set(json_file=str(file), thing_dataset_id_to_contiguous_id=known, thing_classes=names)
+    theirs, ours, draw = COCOEvaluator("near", tasks=("bbox", "segm"), distributed=False), Collector(), rng(3)
+    theirs.reset()
+    ours.reset()
+    for position, image in enumerate(labels.test):
+        found = [{"instances": near(image, draw)}]
+        theirs.process([{"image_id": image.number}], found)
+        ours.process([{"position": position}], found)
+    numbers = theirs.evaluate()
+    MetadataCatalog.pop("near")
+    measured = measure(tiny_pyramid, labels, ours.detections())
+    assert 5 < measured["mask_AP"] < 95
+    for part, sort in (("box", "bbox"), ("mask", "segm")):
+        for name in ("AP", "AP50", "AP75"):
+            assert measured[f"{part}_{name}"] == pytest.approx(numbers[sort][name], rel=0, abs=1e-6)

@@ -1,5 +1,7 @@
 """A whole run in detectron2: repeated, killed, resumed, broken."""
 
+import json
+
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -130,24 +132,18 @@ def test_mixed_precision_on_a_cpu_is_refused(fine_tune):
         fine_tune("mixed", precision="bf16", device="cpu")
 
 
-def test_masks_are_learnt_found_and_the_same_after_a_kill(tiny_pyramid, scenes, resnet18, tmp_path):
-    from transfer.detection.detectron2.run import fine_tune as in_detectron2
-    from transfer.layouts import coco
-
-    labels = coco.load(tiny_pyramid, scenes)
-
+def test_masks_are_learnt_and_found_and_the_same_after_a_kill(tiny_pyramid, scenes, resnet18, tmp_path):
     def call(out, report=silent):
-        arguments = {"seed": 0, "weights": resnet18, "labels": labels}
-        return in_detectron2(tiny_pyramid, out=tmp_path / out, report=report, **arguments)
+        arguments = {"tool": "detectron2", "seed": 0, "weights": resnet18, "data": scenes}
+        return run(tiny_pyramid, out=tmp_path / out, report=report, **arguments)
 
     straight = call("straight")
-    assert set(straight.image.tolist()) == set(range(len(labels.test)))
-    assert len(straight.mask) == len(straight.score) == 10 * len(labels.test)
-    assert straight.mask[0]["size"] == [labels.test[0].height, labels.test[0].width]
-    with pytest.raises(Killed):
-        call("killed", killer(5))
-    again = call("killed")
-    assert again.box.tobytes() == straight.box.tobytes()
-    assert again.mask == straight.mask
-    first, second = state(tmp_path / "straight"), state(tmp_path / "killed")
-    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert set(straight) == {f"{part}_{name}" for part in ("box", "mask") for name in ("AP", "AP50", "AP75")}
+    found = json.loads((tmp_path / "straight" / "detections.json").read_text())
+    assert len(found) == 10 * len({row["image_id"] for row in found}) > 10
+    assert all(row["segmentation"]["counts"] for row in found)
+    for at in (3, 5, 9):
+        with pytest.raises(Killed):
+            call("killed", killer(at))
+    assert call("killed") == straight
+    assert same(tmp_path / "straight", tmp_path / "killed")
