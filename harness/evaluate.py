@@ -30,7 +30,6 @@ def evaluate(options: Namespace) -> int:
     asked = Asked(format=options.format, prefix=options.prefix, untrained=options.untrained, bgr=options.bgr)
     found = imported(path, **asked.model_dump())
     job = imports.job(options.name, path, asked, found)
-    print(f"{options.name}: {imports.Weights.model_validate(job.config).words}", file=sys.stderr)
     for line in found.notes:
         print(f"    {line}", file=sys.stderr)
     others = _others(store, job)
@@ -39,9 +38,11 @@ def evaluate(options: Namespace) -> int:
         problem = f"is in {options.store} with other weights: {there}"
         raise ConfigError(f"--name {job.recipe}", problem, "Choose another name, or put those aside: --replace.")
     wanted = _request(options, job)
+    plan = planning.build(wanted)  # refuses what cannot be planned before anything is put aside
+    for line in tabulate.brought(plan, plan.layouts[0]):
+        print(line, file=sys.stderr)
     if options.dry_run:
         return commands.preview(wanted, options)
-    planning.build(wanted)  # refuses what cannot be planned before anything is put aside
     for other in others:
         _put_aside(store, other)
     plan, code = commands.bring(lambda: planning.build(wanted), options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Literal
 
 from ground.errors import UserError
@@ -124,27 +125,27 @@ def duplicates(runs: Iterable[Run]) -> dict[tuple[str, str], list[str]]:
     """(recipe, task) → what is wrong with finished repeats that are not independent, naming both paths.
 
     Equal losses at every step, or one seed, are the trace of a run that resumed or copied another one. Equal metrics to
-    the last bit are, too, where there is no curve to tell; all of them zero only says that nothing was learnt.
+    the last bit are, too, where one has no curve to tell; all of them zero only says that nothing was learnt.
     """
-    seen: dict[tuple[str, str, str, object], Run] = {}
-    found: dict[tuple[str, str], list[str]] = {}
+    cells: dict[tuple[str, str], list[Run]] = {}
     for run in done(runs):
-        for what, trace in _traces(run).items():
-            twin = seen.setdefault((run.recipe, run.task, what, trace), run)
-            if twin is not run:
-                words = f"{_both(twin, run)} have {what}: they are no two runs. Delete one's folder and run again."
-                found.setdefault((run.recipe, run.task), []).append(words)
+        cells.setdefault((run.recipe, run.task), []).append(run)
+    found: dict[tuple[str, str], list[str]] = {}
+    for cell, repeats in cells.items():
+        for one, other in combinations(repeats, 2):
+            if what := _shared(one, other):
+                words = f"{_both(one, other)} have {what}: they are no two runs. Delete one's folder and run again."
+                found.setdefault(cell, []).append(words)
     return found
 
 
-def _traces(run: Run) -> dict[str, object]:
-    """What no two independent repeats share."""
-    traces: dict[str, object] = {} if run.seed is None else {"one seed": run.seed}
-    if run.curve:
-        traces["the same losses at every step"] = run.curve
-    elif any(run.metrics.values()):
-        traces["the same numbers to the last bit"] = tuple(sorted(run.metrics.items()))
-    return traces
+def _shared(one: Run, other: Run) -> str:
+    """What two repeats have in common that no two independent ones have; empty if there is nothing."""
+    if one.seed is not None and one.seed == other.seed:
+        return "one seed"
+    if one.curve and other.curve:
+        return "the same losses at every step" if one.curve == other.curve else ""
+    return "the same numbers to the last bit" if any(one.metrics.values()) and one.metrics == other.metrics else ""
 
 
 def _both(one: Run, other: Run) -> str:

@@ -114,6 +114,11 @@ def test_repeats_that_are_copies_are_not_printed_as_several_and_others_are(table
     assert f"{paths} have {what}: they are no two runs. Delete one's folder and run again." in table.notes
 
 
+def test_a_copy_without_a_curve_is_told_by_its_numbers(table_of, one):
+    table = table_of([one(index=0), one(index=1, curve="")])
+    assert table.lines[0].cells[0].state == "duplicate"
+
+
 def test_equal_numbers_of_other_curves_or_of_nothing_learnt_are_no_copies(table_of, one, runs):
     apart = table_of([one(index=index, seed=index) for index in range(2)])
     nothing_learnt = table_of([one(index=index, ap=0.0, curve="") for index in range(2)])
