@@ -60,15 +60,18 @@ def show_figure(options: Namespace) -> int:
 def attention(options: Namespace, drawings: list[Path], numbers: list[Path]) -> int:
     """Figure 1: self-attention maps (methods.md 14)."""
     from pretrain.inspect import network
+    from transfer.weights.importing import imported
 
     wanted, wished = commands.request(options), figure_images.asked(options.images, options.pixels)
-    others = dict(_named_weights(text) for text in options.weights)
-    other_nets = {name: network.from_file(path) for name, path in others.items()}
+    # An untrained network may be looked at, too: that is what a figure is for.
+    given = [_named_weights(text) for text in options.weights]
+    others = {name: imported(path, untrained=True) for name, path in given}
     recipes = wanted.recipes or (() if others else ATTENTION)
     plan, code = _pretrained(wanted, recipes, options)
     done, store = _done(plan, Store(wanted.store), recipes), Store(wanted.store)
     files = {_title(plan, job): store.directory(job) / BACKBONE for job in done}
-    nets = {name: network.from_file(path) for name, path in files.items()} | other_nets
+    nets = {name: network.from_file(path) for name, path in files.items()}
+    nets |= {name: network.from_tensors(each.tensors, each.source) for name, each in others.items()}
     if not nets:
         return code or 1
     side = options.side or _side(plan, recipes)
@@ -77,7 +80,8 @@ def attention(options: Namespace, drawings: list[Path], numbers: list[Path]) -> 
 
     with drawing.draw(rows, list(nets)) as drawn:
         _write(drawn, drawings)
-    _write_numbers(numbers, {"side": side, "weights": _hashes(files | others), "pictures": said, **_provenance(plan)})
+    hashes = _hashes(files) | {name: each.file_sha256 for name, each in others.items()}
+    _write_numbers(numbers, {"side": side, "weights": hashes, "pictures": said, **_provenance(plan)})
     return code
 
 
@@ -224,7 +228,7 @@ def _named_weights(text: str) -> tuple[str, Path]:
     name, equals, file = text.partition("=")
     if not equals or not name or not file:
         raise ConfigError(f"--weights {text}", "is not of the form NAME=FILE", "Write e.g. --weights DINO=dino.pth")
-    if not Path(file).is_file():
+    if not Path(file).exists():
         raise ConfigError(f"--weights {text}", f"no file {file}", "Check the path.")
     return name, Path(file)
 
