@@ -25,6 +25,7 @@ examples:
   harness figure 1                       self-attention maps of the paper's methods
   harness evaluate --weights FILE --name MyMethod --tasks voc_detection,cityscapes
                                          a row of your own weights beside the paper's
+  harness why "table1/PixCon-SR/AP"      what a number rests on
   harness recipes                        all recipes: rows, tables, sources, costs
   harness weights inspect FILE           what a checkpoint of anyone's holds, and whether it would be taken
 
@@ -40,6 +41,7 @@ RERUN_HELP = """\
 what to do about runs there are: missing runs what has no record, the interrupted included (default); retry also what
 failed; force everything once more, earlier stages included; never nothing
 """
+WHY_HELP = "what a cell rests on: runs, weights, settings, code, data, machine"
 FIGURES = ("1", "2", "curves", "heatmap")
 FIGURE_HELP = """\
 Draw a figure. 1 and 2 run the pre-trainings they lack; the others show the finished runs of tables.
@@ -128,6 +130,11 @@ def _parser() -> Parser:
     table.add_argument(
         "--out", type=Path, action="append", default=[], metavar="FILE", help="write there; may be given several times"
     )
+    why = _command(commands, "why", "harness.why:show_why", WHY_HELP, settings, _selection(False))
+    why.add_argument("cell", metavar="CELL", help='table/row/column, e.g. "table1/PixCon-SR/AP"')
+    why.add_argument("--settings", action="store_true", help="print the resolved settings, too")
+    why.add_argument("--json", action="store_true", help="all of it as JSON, settings and every output's hash included")
+    why.add_argument("--verify", action="store_true", help="read outputs, weights and data again, and say what differs")
     _figure(_command(commands, "figure", "harness.figures:show_figure", "draw a figure", settings, _selection(False)))
     _data_commands(commands, settings)
     _weights_commands(commands)

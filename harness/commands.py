@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ground.errors import ConfigError
+from harness import aging, policy, status
 from harness import plan as planning
-from harness import policy, status
 from harness.estimate import Estimates, duration, wall_clock
 from harness.jobs import Job
 from harness.plan import Plan, Request
@@ -194,6 +194,8 @@ def _notes(plan: Plan, store: Store, looks: Mapping[str, Look]) -> None:
         print(f"does not count: {line}")
     for line in status.stale(store, plan.jobs, looks):
         print(f"stale: {line}")
+    for line in aging.lines((job, looks[job.name]) for job in plan.jobs):
+        print(f"older code: {line}")
 
 
 def show_status(options: Namespace) -> int:

@@ -34,6 +34,14 @@ def code(source: Path = Path(__file__)) -> dict[str, str | bool]:
     return {"revision": _git(here, "rev-parse", "HEAD"), "dirty": bool(_git(here, "status", "--porcelain", "-uno"))}
 
 
+def changed(revision: str, folders: tuple[str, ...], source: Path = Path(__file__)) -> int | None:
+    """How many Python files below ``folders`` are not as in ``revision``; None where git cannot tell."""
+    root = source.parent.parent
+    if _git(root, "cat-file", "-t", revision) != "commit":
+        return None
+    return len(_git(root, "diff", "--name-only", revision, "--", *(f"{each}/*.py" for each in folders)).splitlines())
+
+
 def _git(folder: Path, *arguments: str) -> str:
     try:
         answer = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=30)

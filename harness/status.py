@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
 SIGNS = {
     "done": "✓", "running": "▶", "queued": "q", "missing": "·", "interrupted": "~", "blocked": "b", "failed": "✗",
+    "stale": "o",
 }  # fmt: skip
 
 ABSENT = "not implemented"
 NO_DATA = "no data"
 
 
-def survey(store: Store, jobs: Iterable[Job]) -> dict[str, Look]:
+def survey(store: Store, jobs: Sequence[Job]) -> dict[str, Look]:
     """Job name → its state now. Changes nothing; parents come before children in ``jobs``."""
     driven = store.driven()
     looks: dict[str, Look] = {}
@@ -33,6 +34,9 @@ def survey(store: Store, jobs: Iterable[Job]) -> dict[str, Look]:
         if states & {"failed", "blocked"} and look.state in {"missing", "queued", "interrupted"}:
             look = replace(look, state="blocked")
         looks[job.name] = look
+    for name in older(store, jobs, looks):
+        if looks[name].state == "missing":
+            looks[name] = replace(looks[name], state="stale")
     return looks
 
 
@@ -42,25 +46,46 @@ def counts(looks: Iterable[Look]) -> str:
     return ", ".join(f"{tally[state]} {state}" for state in SIGNS if tally[state]) or "nothing"
 
 
-def stale(store: Store, jobs: Sequence[Job], looks: Mapping[str, Look]) -> list[str]:
-    """Directories of unfinished jobs that hold a run of another ``version`` of their recipe, task or input."""
-    lines = []
+def older(store: Store, jobs: Sequence[Job], looks: Mapping[str, Look]) -> dict[str, list[str]]:
+    """Unfinished job → a line for each run directory of the same name that another ``version`` made: of its recipe,
+    task or input, or of what these rest on."""
+    plan, found = {job.name: job for job in jobs}, {}
     for kind in KINDS:
+        unfinished = [job for job in jobs if job.kind == kind and looks[job.name].state != "done"]
         by_stem: dict[str, list[str]] = {}
-        for name in store.names(kind):
+        for name in store.names(kind) if unfinished else ():
             by_stem.setdefault(name.rpartition("-")[0], []).append(name)
-        for job in jobs:
-            if job.kind == kind and looks[job.name].state != "done":
-                others = [name for name in by_stem.get(job.stem, ()) if name != job.name]
-                lines += [line for name in others if (line := _other_version(store, job, name))]
-    return lines
+        for job in unfinished:
+            others = [name for name in by_stem.get(job.stem, ()) if name != job.name]
+            lines = [
+                f"{store.root / kind / name}: {words}" for name in others if (words := _aged(store, job, name, plan))
+            ]
+            if lines:
+                found[job.name] = lines
+    return found
 
 
-def _other_version(store: Store, job: Job, name: str) -> str:
-    version = store.version(job.kind, name)
-    if version is None or version == job.version:
+def stale(store: Store, jobs: Sequence[Job], looks: Mapping[str, Look]) -> list[str]:
+    """The lines of ``older``."""
+    return [line for lines in older(store, jobs, looks).values() for line in lines]
+
+
+def _aged(store: Store, job: Job, name: str, plan: Mapping[str, Job]) -> str:
+    """Which version that is not today's a run directory was made by; empty if it was by none."""
+    other = store.written(job.kind, name)
+    version = other.get("version")
+    if not isinstance(version, int):
         return ""
-    return f"{store.root / job.kind / name}: version {version} of {job.subject}, which is at {job.version} now"
+    if version != job.version:
+        return f"version {version} of {job.subject}, which is at {job.version} now"
+    parents = other["parents"] if isinstance(other.get("parents"), dict) else {}
+    for role, parent in job.parents.items():
+        theirs = parents.get(role)
+        if parent.name in plan and isinstance(theirs, dict) and theirs.get("name") != parent.name:
+            words = _aged(store, plan[parent.name], str(theirs.get("name")), plan)
+            if words:
+                return words
+    return ""
 
 
 def problems(looks: Mapping[str, Look]) -> list[str]:

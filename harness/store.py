@@ -22,7 +22,7 @@ from harness.curve import CURVE
 from harness.jobs import KINDS, Job, Parent
 
 RECORD_SCHEMA = 1
-State = Literal["missing", "queued", "running", "interrupted", "blocked", "failed", "done"]
+State = Literal["missing", "queued", "running", "interrupted", "blocked", "failed", "done", "stale"]
 OURS = frozenset({"job.json", "record.json", "progress.json", "log.txt", CURVE})
 """Files of a run that the harness writes; all others are the room's."""
 BACKBONE = "backbone.safetensors"
@@ -36,7 +36,8 @@ LEFTOVER_SECONDS = 24 * 3600.0
 class Look:
     """What a run's directory says now. ``problem`` names a file that is there but does not count.
 
-    ``blocked`` no directory says: it is the state of a job that waits for a failed one.
+    Two states no directory says: ``blocked``, of a job that waits for a failed one, and ``stale``, of a job that was
+    done by an earlier version of its recipe, task or input, and not by today's.
     """
 
     state: State
@@ -150,11 +151,10 @@ class Store:
         except FileNotFoundError:
             return []
 
-    def version(self, kind: str, name: str) -> int | None:
-        """The version of the recipe or task that a run directory is of; None where ``job.json`` cannot tell."""
+    def written(self, kind: str, name: str) -> dict[str, Any]:
+        """What ``job.json`` of a run directory says; empty where it cannot be read."""
         job = _read_json(self.root / kind / name / "job.json")
-        version = job.get("version") if isinstance(job, dict) else None
-        return version if isinstance(version, int) else None
+        return job if isinstance(job, dict) else {}
 
     @contextmanager
     def driver(self) -> Iterator[Path]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ground.errors import ConfigError
-from harness import imports, profiles, status
+from harness import aging, imports, profiles, status
 from harness import plan as planning
 from harness.commands import request
 from harness.jobs import Job
@@ -58,7 +58,12 @@ def filled(plan: Plan, store: Store, looks: Mapping[str, Look]) -> list[Table]:
             data=plan.source.words,
             deviations=deviations(plan),
             overrides=plan.profile.overrides if plan.changed else (),
-            notes=[*plan.remarks, *brought(plan, layout), *collapses(plan, looks, layout.recipes)],
+            notes=[
+                *plan.remarks,
+                *brought(plan, layout),
+                *collapses(plan, looks, layout.recipes),
+                *older_code(plan, looks, layout.recipes, layout.tasks),
+            ],
         )
         for layout in plan.layouts
     ]
@@ -106,6 +111,13 @@ def collapses(plan: Plan, looks: Mapping[str, Look], recipes: Collection[str]) -
     own = [job for recipe in recipes for job in plan.jobs_of(recipe, None)]
     pretrained = {job.name: job for last in own for job in (*plan.behind(last), last) if job.kind == "pretrain"}
     return [f"{job.recipe}: {words}." for job in pretrained.values() if (words := looks[job.name].collapse)]
+
+
+def older_code(plan: Plan, looks: Mapping[str, Look], recipes: Collection[str], tasks: Collection[str]) -> list[str]:
+    """A line for each kind of run behind a table whose code is not today's."""
+    own = [job for recipe in recipes for task in tasks for job in plan.jobs_of(recipe, task)]
+    behind = {each.name: each for job in own for each in (*plan.behind(job), job)}
+    return [f"Older code: {line}." for line in aging.lines((job, looks[job.name]) for job in behind.values())]
 
 
 def _format(path: Path) -> str:

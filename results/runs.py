@@ -10,7 +10,7 @@ from typing import Literal
 
 from ground.errors import UserError
 
-State = Literal["done", "running", "failed", "blocked", "interrupted", "queued", "missing", "no data"]
+State = Literal["done", "running", "failed", "blocked", "interrupted", "queued", "missing", "no data", "stale"]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from results.runs import Run, check, done, duplicates, mixtures, value
 __all__ = ["Cell", "Line", "Run", "Table", "build"]
 
 # What an empty cell says when its runs are in different states: the first of these that one of them is in.
-TELLING = ("running", "failed", "blocked", "interrupted", "queued", "no data")
+TELLING = ("running", "failed", "blocked", "interrupted", "queued", "no data", "stale")
 
 COMPARABLE = "paper"
 """The one profile whose numbers may be held against the published ones."""

@@ -145,12 +145,12 @@ def test_a_store_that_cannot_be_written_is_one_line(place, job, monkeypatch):
         pass
 
 
-def test_a_version_is_read_or_unknown(runs, job):
-    assert runs.version("pretrain", job.name) == 1
+def test_what_was_written_down_is_read_or_empty(runs, job):
+    assert runs.written("pretrain", job.name)["version"] == 1
     runs.prepare(replace(job, name="other", version=2))
-    assert runs.version("pretrain", "other") == 2
-    assert runs.version("pretrain", "nowhere") is None
+    assert runs.written("pretrain", "other")["version"] == 2
+    assert runs.written("pretrain", "nowhere") == {}
     edit(runs.directory(job) / "job.json", schema=0)  # an older harness wrote it
-    assert runs.version("pretrain", job.name) == 1
+    assert runs.written("pretrain", job.name)["version"] == 1
     damage(runs.directory(job) / "job.json", "[]")
-    assert runs.version("pretrain", job.name) is None
+    assert runs.written("pretrain", job.name) == {}
