@@ -9,7 +9,8 @@ from harness import provenance
 from harness.jobs import Job
 from harness.store import Look
 
-ROOMS = {"transfer": ("ground", "transfer"), "pretrain": ("ground", "pretrain"), "prepare": ("ground", "pretrain")}
+_PRETRAIN, _TRANSFER = ("ground", "pretrain"), ("ground", "transfer")
+ROOMS = {"transfer": _TRANSFER, "import": _TRANSFER, "pretrain": _PRETRAIN, "prepare": _PRETRAIN}
 """Folders of the source that a kind of job runs."""
 
 

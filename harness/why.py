@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +65,11 @@ def show_why(options: Namespace) -> int:
         print(json.dumps(told, indent=1))
     else:
         lines = why_text.cell(cell, place.column, place.layout.decimals, heading)
-        lines += why_text.runs(runs, place.column.metric, place.layout.decimals) if runs else [_why_none(place, cell)]
+        lines += (
+            why_text.runs(runs, place.column.metric, place.layout.decimals)
+            if runs
+            else [_why_none(place, cell, plan.recipes)]
+        )
         lines += [line for step in reversed(behind) for line in ("", *why_text.behind(step))]
         lines += why_text.settings([*runs[:1], *reversed(behind)]) if options.settings else []
         lines += ["", *marks] if marks else []
@@ -137,9 +141,9 @@ def _numbers(place: Address, cell: Cell) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _why_none(place: Address, cell: Cell) -> str:
+def _why_none(place: Address, cell: Cell, recipes: Collection[str]) -> str:
     """Why there is no run to speak of."""
-    if place.row.recipe not in profiles.recipe_names():
+    if place.row.recipe not in recipes:
         return f"no run: there is no recipe `{place.row.recipe}`"
     if place.column.task not in profiles.task_names():
         return f"no run: there is no task `{place.column.task}`"
