@@ -185,7 +185,7 @@ def _optimiser(config: SegmentationTask) -> Settings:
 def _decay(config: SegmentationTask) -> Settings:
     decay = config.schedule.decay
     if isinstance(decay, PolyDecay):
-        # mmengine comes to the least rate at iteration ``end`` - 2, mmcv 0.x would at ``iterations``.
+        # mmengine comes to the least rate at iteration ``end`` - 1, mmcv 1.x at ``iterations``.
         rule = {"type": "PolyLR", "power": decay.power, "eta_min": decay.least, "end": config.schedule.iterations + 1}
     else:
         rule = {"type": "MultiStepLR", "milestones": list(decay.steps), "gamma": decay.gamma}

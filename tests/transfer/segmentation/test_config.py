@@ -88,14 +88,14 @@ def rates(as_mmengine, task, iterations):
 
 
 def test_the_rate_falls_by_steps(as_mmengine):
-    """As in mmcv 0.x: iteration 7, counted from 0, is the first at the lower rate."""
+    """As in mmcv 1.x: iteration 7, counted from 0, is the first at the lower rate."""
     decay = {"steps": [7, 9]}
     task = resolve("voc_segmentation", {"schedule": {"iterations": 10, "decay": decay}})
     assert rates(as_mmengine, task, 10) == pytest.approx([0.003] * 7 + [0.0003] * 2 + [0.00003])
 
 
 def test_the_rate_falls_by_a_power(as_mmengine):
-    """mmcv 0.x: (base - least) (1 - i / iterations)^0.9 + least."""
+    """mmcv 1.x: (base - least) (1 - i / iterations)^0.9 + least."""
     task = resolve("ade20k", {"schedule": {"iterations": 200}})
     expected = [(0.01 - 1e-4) * (1 - i / 200) ** 0.9 + 1e-4 for i in range(200)]
     assert rates(as_mmengine, task, 200) == pytest.approx(expected, rel=1e-9)

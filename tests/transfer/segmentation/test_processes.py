@@ -42,8 +42,10 @@ def test_two_processes_train_and_test_one_network_and_resume_in_the_same_bits(vo
     assert first["metrics"][0] == first["metrics"][1]
     assert first["heard"] == [*range(1, 7), 8]
     assert second["heard"] == []
-    states = [torch.load(tmp_path / name / "checkpoint.pt", weights_only=True) for name in ("straight", "again")]
-    assert all(torch.equal(states[0]["state_dict"][name], states[1]["state_dict"][name]) for name in states[0]["state_dict"])
+    straight, again = (
+        torch.load(tmp_path / name / "checkpoint.pt", weights_only=True)["state_dict"] for name in ("straight", "again")
+    )
+    assert all(torch.equal(straight[name], again[name]) for name in straight)
 
 
 def test_synchronised_norms_are_not_to_be_had_on_a_cpu(voc):
