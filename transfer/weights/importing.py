@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save as safetensors
@@ -55,6 +56,8 @@ class Imported:
     left_over: dict[str, int]
     """Groups of tensors, and other keys, that were not taken, and how many tensors are in each."""
     notes: tuple[str, ...]
+    before: dict[str, Any]
+    """What its own header says of the import that it is from; empty for a file that is not ours."""
     untrained: bool
     """Batch-norm statistics are at their initial values, and that was asked for."""
 
@@ -114,6 +117,7 @@ def passed(found: Found, *, untrained: bool = False) -> Imported:
         prefix=chosen.prefix,
         left_over=chosen.left_over,
         notes=found.notes,
+        before=ours.told(found.contents.header),
         untrained=bool(gate.initial_norms(found.tensors)),
     )
 
@@ -125,6 +129,7 @@ def write(backbone: Imported, out: Path) -> None:
         StorageError: the disk is full or not writable.
     """
     words = {
+        "before": backbone.before,
         "format": backbone.format,
         "network": backbone.network,
         "notes": backbone.notes,

@@ -35,10 +35,11 @@ def test_what_was_imported_loads_into_the_network_and_says_where_it_is_from(tmp_
     digest = hashlib.sha256((tmp_path / "epoch_800.pth").read_bytes()).hexdigest()
     assert words == {
         "network": "resnet10_w32", "source": "epoch_800.pth", "source_sha256": digest, "format": "openmmlab",
-        "prefix": "backbone.", "tensors_sha256": tensors_sha256(trained), "notes": [], "untrained": False,
+        "prefix": "backbone.", "tensors_sha256": tensors_sha256(trained), "notes": [], "untrained": False, "before": {},
     }  # fmt: skip
     again = imported(tmp_path / "out" / "ours.safetensors")
     assert (again.tensors_sha256, again.format) == (found.tensors_sha256, "torchvision")
+    assert again.before["source"] == "epoch_800.pth"
 
 
 def test_the_hash_of_tensors_is_that_of_names_shapes_and_values(trained):
