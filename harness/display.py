@@ -176,13 +176,15 @@ def reporter(title: str) -> Iterator[Report]:
 
             yield draw
         return
-    shown = 0.0
+    shown, began = 0.0, time.monotonic()
 
     def say(step: int, total: int, **_numbers: float) -> None:
         nonlocal shown
         if time.monotonic() - shown >= LINE_SECONDS or step == total:
             shown = time.monotonic()
-            print(f"[{step / max(total, 1):4.0%}] {title} {step}/{total}", file=sys.stderr, flush=True)
+            left = (shown - began) / step * (total - step) if step else 0.0
+            ahead = f", {duration(left)} to go" if left else ""
+            print(f"[{step / max(total, 1):4.0%}{ahead}] {title} {step}/{total}", file=sys.stderr, flush=True)
 
     yield say
 

@@ -97,7 +97,8 @@ class Plan:
         names: dict[str, list[str]] = {}
         for name, error in self.lacking.items():
             names.setdefault(str(error), []).append(name)
-        return [f"no data for {', '.join(several)}: {error}" for error, several in names.items()]
+        lines = [f"no data for {', '.join(several)}: {error}" for error, several in names.items()]
+        return [*lines, *([_every_fault(self.source)] if lines else [])]
 
     @property
     def label(self) -> str:
@@ -187,9 +188,9 @@ def _jobs(builder: Builder, wanted: Mapping[str, list[TaskConfig]]) -> tuple[tup
     asked_for = [job for job in builder.jobs.values() if job.kind == "transfer"]
     needed = {each.name: each for job in asked_for for each in (*behind(job, builder.jobs), job)}
     if tasks_without and not needed:
-        raise next(iter(tasks_without.values()))
+        raise _first(tasks_without, builder.source)
     if recipes_without and not any(job.data["folders"] for job in needed.values() if job.kind == "pretrain"):
-        raise next(iter(recipes_without.values()))  # a table of what learns from nothing is none
+        raise _first(recipes_without, builder.source)  # a table of what learns from nothing is none
     # What was made for a recipe before its data turned out to lack is left out, unless another rests on it.
     return tuple(job for job in builder.jobs.values() if job.name in needed), tasks_without | recipes_without
 
@@ -210,6 +211,16 @@ def pretrainings(request: Request, recipes: Sequence[str]) -> Plan:
     resolved = {job.recipe: profile.recipe(job.recipe) for job in jobs if job.recipe is not None}
     changed = bool(request.overrides) and _changed(profiles.load(request.profile), source, resolved, {})
     return Plan((), jobs, profile, source, {}, builder.generated, changed, seed=request.seed)
+
+
+def _first(lacking: Mapping[str, DataError], source: Source) -> DataError:
+    """The first fault, and how to see the others."""
+    first = next(iter(lacking.values()))
+    return DataError(first.where, first.problem, f"{first.remedy} {_every_fault(source)}")
+
+
+def _every_fault(source: Source) -> str:
+    return f"`harness data check {source.root}` names every fault."
 
 
 def _changed(

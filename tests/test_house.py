@@ -30,6 +30,7 @@ LIGHT = [
     "pretrain.recipes", "pretrain.data",
     "transfer.config", "transfer.detection_config", "transfer.segmentation_config", "transfer.tasks", "transfer.data",
     "transfer.tool", "transfer.run", "transfer.protocol",
+    "transfer.audit.findings", "transfer.audit.official",
     "transfer.layouts.ade20k", "transfer.layouts.cityscapes", "transfer.layouts.coco", "transfer.layouts.voc",
     "transfer.layouts.voc_maps",
     "results.layout", "results.published",

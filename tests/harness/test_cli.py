@@ -118,19 +118,10 @@ def test_listing_and_showing(place, capsys):
     assert "name: toy" in capsys.readouterr().out
 
 
-def test_scenes_are_generated_and_data_checked(place, capsys):
+def test_scenes_are_generated(place, capsys):
     assert cli.main(["data", "scenes", "made", *TOY]) == 0
-    assert cli.main(["data", "check", "made", *TOY]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "made: whole"
-    assert [line[:4] for line in lines[1:]] == ["ok  "] * 3
-    assert cli.main(["data", "check", "made", "--full", *TOY]) == 1
-    said = capsys.readouterr().out
-    assert "no   made/coco/train2017/1.jpg: cannot identify image file" in said
-    assert "0 of 1 images decode" in said
-    (place.folder / "made" / "voc.txt").unlink()
-    assert cli.main(["data", "check", "made", *TOY]) == 1
-    assert "no   voc_detection: made/voc.txt: no such file" in capsys.readouterr().out
+    assert capsys.readouterr().out == "made: whole\n"
+    assert (place.folder / "made" / "voc.txt").is_file()
 
 
 def test_each_folder_of_images_is_named_by_itself():

@@ -120,7 +120,10 @@ def test_only_what_lacks_its_data_is_left_out(data):
     both = plan(tables=("1", "2"))
     assert {job.task for job in both.jobs} == {None, "voc_detection", "voc_segmentation"}
     assert both.lacking.keys() == {"cityscapes"}
-    assert both.remarks == ["no data for cityscapes: real/cityscapes.txt: no such file. Check --data."]
+    assert both.remarks == [
+        "no data for cityscapes: real/cityscapes.txt: no such file. Check --data.",
+        "`harness data check real` names every fault.",
+    ]
     assert {job.key for job in plan().jobs} <= {job.key for job in both.jobs}
     with pytest.raises(DataError, match=r"cityscapes.txt: no such file"):
         plan(tables=("2",), tasks=("cityscapes",))

@@ -34,9 +34,18 @@ def listed(root: Path, set_name: str) -> LabelledSet:
     Raises:
         DataError: a folder or a file is missing.
     """
-    split = set_name.split("/")[1]
-    folder = label_maps.home(root, PLACES, REMEDY)
-    images, maps = folder / "leftImg8bit" / split, folder / "gtFine" / split
+    named = expected(root, set_name)
+    label_maps.require_all(named.pairs, named.where, REMEDY)
+    return named
+
+
+def expected(root: Path, set_name: str) -> LabelledSet:
+    """Whatever has a photograph or a label map.
+
+    Raises:
+        DataError: a folder is missing.
+    """
+    folder, images, maps = folders(root, set_name)
     names = {
         f"{city}/{name}": None
         for side, suffix in ((images, IMAGE), (maps, LABELS))
@@ -45,8 +54,18 @@ def listed(root: Path, set_name: str) -> LabelledSet:
         for name in label_maps.files(side / city, suffix, REMEDY)
     }
     pairs = tuple(Pair(name, images / f"{name}{IMAGE}", maps / f"{name}{LABELS}") for name in sorted(names))
-    label_maps.require_all(pairs, images, REMEDY)
     return LabelledSet(folder, pairs, images)
+
+
+def folders(root: Path, set_name: str) -> tuple[Path, Path, Path]:
+    """The data set's folder, and that of a set's photographs and of its label maps.
+
+    Raises:
+        DataError: the first is missing.
+    """
+    split = set_name.split("/")[1]
+    folder = label_maps.home(root, PLACES, REMEDY)
+    return folder, folder / "leftImg8bit" / split, folder / "gtFine" / split
 
 
 def check(config: WithSets, root: Path) -> None:

@@ -25,7 +25,7 @@ from transfer.detection_config import DetectionTask
 from transfer.layouts.coco_annotations import Annotation, read_annotations
 from transfer.layouts.record import Box, Category, Labels, Outline, Photograph
 
-_AGAIN = "Unpack the annotations again, or correct it."
+AGAIN = "Unpack the annotations again, or correct it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,8 @@ def read(images: Listed, *, masks: bool) -> tuple[list[Annotated], tuple[Categor
     Raises:
         DataError: naming the file, and the image or annotation at fault.
     """
-    content = _content(images.file)
-    classes = _classes(images.file, content["categories"])
+    content = contents(images.file)
+    classes = categories(images.file, content["categories"])
     described = _images(images, content["images"])
     sizes = {number: (int(item["width"]), int(item["height"])) for number, item in described.items()}
     numbers = {category.number: label for label, category in enumerate(classes)}
@@ -106,12 +106,18 @@ def read(images: Listed, *, masks: bool) -> tuple[list[Annotated], tuple[Categor
     return found, classes
 
 
-def _content(file: Path) -> dict[str, Any]:
-    """The JSON, its three lists there."""
+def contents(file: Path) -> dict[str, Any]:
+    """What an annotation file says, its three lists there.
+
+    Raises:
+        DataError: it is missing, cannot be read, or lacks one of them.
+    """
     try:
         content = json.loads(file.read_bytes())
     except FileNotFoundError:
         raise DataError(file, "no such file", "Unpack COCO's annotations there, or name a list it has.") from None
+    except OSError as error:
+        raise DataError(file, f"cannot be read ({error.strerror})", "Mend its permissions.") from None
     except ValueError as error:
         raise DataError(file, f"not valid JSON ({error})", "Unpack it again.") from None
     for name in ("images", "annotations", "categories"):
@@ -124,32 +130,32 @@ def _content(file: Path) -> dict[str, Any]:
     return whole
 
 
-def _classes(file: Path, categories: list[dict[str, Any]]) -> tuple[Category, ...]:
-    """Categories by rising id: COCO's 80 have ids up to 90."""
-    for item in categories:
+def categories(file: Path, items: list[dict[str, Any]]) -> tuple[Category, ...]:
+    """Categories by rising id: COCO's 80 have ids up to 90.
+
+    Raises:
+        DataError: there is none, or one is at fault; names ``file``.
+    """
+    for item in items:
         if not isinstance(item.get("id"), int) or not isinstance(item.get("name"), str):
-            raise DataError(file, f"category {item} lacks an id or a name", _AGAIN)
-    classes = tuple(sorted(Category(item["id"], item["name"]) for item in categories))
+            raise DataError(file, f"category {item} lacks an id or a name", AGAIN)
+    classes = tuple(sorted(Category(item["id"], item["name"]) for item in items))
     if not classes:
-        raise DataError(file, "has no category", _AGAIN)
+        raise DataError(file, "has no category", AGAIN)
     if len({category.number for category in classes}) < len(classes):
-        raise DataError(file, "gives one id to two categories", _AGAIN)
+        raise DataError(file, "gives one id to two categories", AGAIN)
     return classes
 
 
 def _images(images: Listed, items: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
     """Images by rising id, each with its fields and its file. Reads one directory, no image."""
-    sorts = {"id": int, "file_name": str, "width": int, "height": int}
     for item in items:
-        lacking = [name for name, sort in sorts.items() if not isinstance(item.get(name), sort)]
-        if lacking:
-            raise DataError(images.file, f"image {item.get('id')} lacks `{lacking[0]}`", _AGAIN)
-        if item["width"] < 1 or item["height"] < 1:
-            problem = f"image {item['id']} is {item['width']}x{item['height']} pixels"
-            raise DataError(images.file, problem, _AGAIN)
+        problem = image_problem(item)
+        if problem is not None:
+            raise DataError(images.file, problem, AGAIN)
     found = {item["id"]: item for item in sorted(items, key=lambda item: item["id"])}
     if len(found) < len(items):
-        raise DataError(images.file, "gives one id to two images", _AGAIN)
+        raise DataError(images.file, "gives one id to two images", AGAIN)
     if not images.folder.is_dir():
         raise DataError(images.folder, "no such folder", f"Unpack {images.split} there.")
     present = set(os.listdir(images.folder))
@@ -158,6 +164,17 @@ def _images(images: Listed, items: list[dict[str, Any]]) -> dict[int, dict[str, 
         problem = f"image missing ({len(missing)} of the {len(items)} in {images.file.name})"
         raise DataError(images.folder / missing[0], problem, f"Unpack {images.split} again.")
     return found
+
+
+def image_problem(item: dict[str, Any]) -> str | None:
+    """What is wrong with an entry of the file's ``images``."""
+    sorts = {"id": int, "file_name": str, "width": int, "height": int}
+    lacking = [name for name, sort in sorts.items() if not isinstance(item.get(name), sort)]
+    if lacking:
+        return f"image {item.get('id')} lacks `{lacking[0]}`"
+    if item["width"] < 1 or item["height"] < 1:
+        return f"image {item['id']} is {item['width']}x{item['height']} pixels"
+    return None
 
 
 def load(config: DetectionTask, root: Path) -> Labels:

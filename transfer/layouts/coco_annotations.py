@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from ground.errors import DataError
 from transfer.layouts.record import Box, Outline
 
+REMEDY = "Correct the annotation, or remove it."
 RunLengths = Mapping[str, Any]
 """``size`` [height, width] and ``counts``, a list or pycocotools' string."""
 Sizes = Mapping[int, tuple[int, int]]
@@ -53,20 +54,28 @@ def read_annotations(
     found: dict[int, list[Annotation]] = {}
     seen: set[int] = set()
     for item in items:
-        try:
-            problem = _fault(item, sizes, numbers, seen)
-            each = None if problem else _annotation(item, sizes[item["image_id"]], numbers, masks=masks)
-        except (KeyError, TypeError, ValueError) as error:
-            problem = f"lacks `{error.args[0]}`" if isinstance(error, KeyError) else str(error)
-        if problem or each is None:
-            remedy = "Correct the annotation, or remove it."
-            raise DataError(file, f"annotation {item.get('id')} {problem}", remedy) from None
+        each = read_annotation(item, sizes, numbers, seen, masks=masks)
+        if isinstance(each, str):
+            raise DataError(file, each, REMEDY)
         seen.add(each.number)
         found.setdefault(item["image_id"], []).append(each)
     return found
 
 
-def _fault(item: dict[str, Any], sizes: Sizes, numbers: Mapping[int, int], seen: set[int]) -> str | None:
+def read_annotation(
+    item: dict[str, Any], sizes: Sizes, numbers: Mapping[int, int], seen: Collection[int], *, masks: bool
+) -> Annotation | str:
+    """One object, or what is wrong with it; ``seen`` are the ids of those before it, the rest as `read_annotations`."""
+    try:
+        problem = _fault(item, sizes, numbers, seen)
+        if problem is None:
+            return _annotation(item, sizes[item["image_id"]], numbers, masks=masks)
+    except (KeyError, TypeError, ValueError) as error:
+        problem = f"lacks `{error.args[0]}`" if isinstance(error, KeyError) else str(error)
+    return f"annotation {item.get('id')} {problem}"
+
+
+def _fault(item: dict[str, Any], sizes: Sizes, numbers: Mapping[int, int], seen: Collection[int]) -> str | None:
     """What the annotation refers to in vain."""
     if not isinstance(item["id"], int):
         return "has an id that is no whole number"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import os
 import xml.etree.ElementTree as ET
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,22 +88,41 @@ def read_list(file: Path, remedy: str) -> tuple[str, ...]:
     Raises:
         DataError: it is missing (``remedy``) or empty, or names an image twice.
     """
+    names = lines(file, remedy)
+    problems = list_problems(file, names)
+    if problems:
+        raise problems[0]
+    return names
+
+
+def lines(file: Path, remedy: str) -> tuple[str, ...]:
+    """What stands in a list, a line each, blanks left out.
+
+    Raises:
+        DataError: it is missing (``remedy``) or cannot be read.
+    """
     try:
-        lines = file.read_text(encoding="utf-8").split("\n")
+        text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise DataError(file, "no such file", remedy) from None
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(file, f"cannot be read ({error})", remedy) from None
-    names = tuple(line.strip() for line in lines if line.strip())
+    return tuple(line.strip() for line in text.split("\n") if line.strip())
+
+
+def list_problems(file: Path, names: Sequence[str]) -> list[DataError]:
+    """What is wrong with a list of these names, whether or not there are such images."""
+    found = []
     if not names:
-        raise DataError(file, "lists no image", "Write one image name a line.")
+        found.append(DataError(file, "lists no image", "Write one image name a line."))
     odd = next((name for name in names if "/" in name or " " in name), None)
     if odd is not None:
-        raise DataError(file, f"`{odd}` is no image name", "Write one name a line, without folder, suffix or label.")
+        remedy = "Write one name a line, without folder, suffix or label."
+        found.append(DataError(file, f"`{odd}` is no image name", remedy))
     if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise DataError(file, f"lists `{twice}` twice", "Keep one of the lines.")
-    return names
+        twice = next(name for name, number in Counter(names).items() if number > 1)
+        found.append(DataError(file, f"lists `{twice}` twice", "Keep one of the lines."))
+    return found
 
 
 def check_files(images: Listed) -> None:
@@ -138,18 +158,46 @@ def read(name: str, image: Path, annotation: Path) -> Labelled:
         DataError: broken XML, a field missing or not a number, an unknown class, a box that is empty or
             leaves the image.
     """
-    try:
-        tree = ET.parse(annotation).getroot()
-    except ET.ParseError as error:
-        raise DataError(annotation, f"not valid XML ({error})", "Unpack it again.") from None
-    except FileNotFoundError:
-        raise DataError(annotation, "no such file", "Unpack the data set again.") from None
-    width, height = (int(_number(annotation, tree, f"size/{side}")) for side in ("width", "height"))
+    tree = _tree(annotation)
+    width, height = _size(annotation, tree)
     objects = tree.findall("object")
     labels = tuple(_label(annotation, item) for item in objects)
     boxes = tuple(_box(annotation, item, width, height) for item in objects)
     difficult = tuple((item.findtext("difficult") or "0").strip() != "0" for item in objects)
     return Labelled(name, image, width, height, labels, boxes, difficult)
+
+
+def problems(annotation: Path) -> tuple[tuple[int, int] | None, list[DataError]]:
+    """Width and height that one XML file says, if it does, and everything for which `read` would refuse it."""
+    try:
+        tree = _tree(annotation)
+        size = _size(annotation, tree)
+    except DataError as error:
+        return None, [error]
+    found = []
+    for item in tree.findall("object"):
+        for look in (lambda item: _label(annotation, item), lambda item: _box(annotation, item, *size)):
+            try:
+                look(item)
+            except DataError as error:
+                found.append(error)
+    return size, found
+
+
+def _tree(annotation: Path) -> ET.Element:
+    try:
+        return ET.parse(annotation).getroot()
+    except ET.ParseError as error:
+        raise DataError(annotation, f"not valid XML ({error})", "Unpack it again.") from None
+    except FileNotFoundError:
+        raise DataError(annotation, "no such file", "Unpack the data set again.") from None
+    except OSError as error:
+        raise DataError(annotation, f"cannot be read ({error.strerror})", "Mend its permissions.") from None
+
+
+def _size(annotation: Path, tree: ET.Element) -> tuple[int, int]:
+    width, height = (int(_number(annotation, tree, f"size/{side}")) for side in ("width", "height"))
+    return width, height
 
 
 def _label(annotation: Path, item: ET.Element) -> int:

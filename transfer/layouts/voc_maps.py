@@ -17,11 +17,10 @@ IGNORED = 255
 KNOWN = frozenset({*range(len(voc.CLASSES) + 1), IGNORED})
 """Values that a label map may hold: the background, the classes from 1 on, what is not evaluated."""
 MAPS, AUGMENTED = "SegmentationClass", "SegmentationClassAug"
-_REMEDIES = {
-    MAPS: "Unpack the data set's trainval archive again, or name a list it has.",
-    AUGMENTED: "Write SBD's maps as PNG into SegmentationClassAug/ and its names into ImageSets/Segmentation/aug.txt, "
-    "without those of train.txt and val.txt (mmsegmentation: tools/dataset_converters/voc_aug.py).",
-}
+_SBD = (
+    "Write SBD's maps as PNG into SegmentationClassAug/ and its names into ImageSets/Segmentation/aug.txt, without "
+    "those of train.txt and val.txt (mmsegmentation: tools/dataset_converters/voc_aug.py)."
+)
 
 
 def listed(root: Path, set_name: str) -> LabelledSet:
@@ -30,16 +29,32 @@ def listed(root: Path, set_name: str) -> LabelledSet:
     Raises:
         DataError: the list, a folder or a file is missing, or the list names an image twice.
     """
+    named = expected(root, set_name)
+    problems = voc.list_problems(named.where, [pair.name for pair in named.pairs])
+    if problems:
+        raise problems[0]
+    label_maps.require_all(named.pairs, named.where, remedy(set_name))
+    return named
+
+
+def expected(root: Path, set_name: str) -> LabelledSet:
+    """What the list names, whether or not it is there.
+
+    Raises:
+        DataError: the folder or the list is missing.
+    """
     year, split = set_name.split("/")
     folder = voc.home(root, year)
-    maps = AUGMENTED if "aug" in split else MAPS
+    maps = folder / (AUGMENTED if "aug" in split else MAPS)
     file = folder / "ImageSets" / "Segmentation" / f"{split}.txt"
-    pairs = tuple(
-        Pair(name, folder / "JPEGImages" / f"{name}.jpg", folder / maps / f"{name}.png")
-        for name in voc.read_list(file, _REMEDIES[maps])
-    )
-    label_maps.require_all(pairs, file, _REMEDIES[maps])
-    return LabelledSet(folder, pairs, file)
+    names = voc.lines(file, remedy(set_name))
+    images = folder / "JPEGImages"
+    return LabelledSet(folder, tuple(Pair(name, images / f"{name}.jpg", maps / f"{name}.png") for name in names), file)
+
+
+def remedy(set_name: str) -> str:
+    """Where its label maps and its list come from."""
+    return _SBD if "aug" in set_name else "Unpack the data set's trainval archive again, or name a list it has."
 
 
 def check(config: WithSets, root: Path) -> None:

@@ -1,0 +1,100 @@
+"""Looks into the files of all sets, each once, in several processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ground.progress import Report
+from transfer.audit import look
+from transfer.audit.findings import Finding, LabelMap, Size, Unit
+
+Got = TypeVar("Got")
+Map = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
+
+CHUNK = 16
+FEW = 400
+"""Files that are read sooner than other processes start."""
+
+
+def look_into(
+    units: Sequence[Unit], *, sample: int | None, digest: bool, workers: int, report: Report
+) -> dict[Path, str]:
+    """Decode ``sample`` photographs of each set, and their label maps, and read every XML file; note what is found.
+
+    Args:
+        units: the sets; what is wrong with a file is noted in every set that has it.
+        sample: photographs of a set; all if None.
+        digest: whether to hash their bytes.
+        workers: processes.
+        report: hears of every file.
+
+    Returns:
+        Photograph → SHA-256, if asked for.
+    """
+    sampled = {id(unit): unit.sample(sample) for unit in units}
+    images = list(dict.fromkeys(path for paths in sampled.values() for path in paths))
+    chosen = set(images)
+    maps = [(path, found) for unit in units for path, found in unit.maps.items() if found.image in chosen]
+    annotations = list(dict.fromkeys((path, image) for unit in units for path, image in unit.annotations.items()))
+    total, done = len(images) + len(maps) + len(annotations), 0
+    report(0, total)
+
+    def told(answers: Iterable[Got]) -> Iterator[Got]:
+        nonlocal done
+        for answer in answers:
+            done += 1
+            report(done, total)
+            yield answer
+
+    with _processes(workers if total > FEW else 1) as mapped:
+        looked = dict(zip(images, told(mapped(partial(look.image, digest=digest), images)), strict=True))
+        sizes = {path: found.size for path, found in looked.items()}
+        mapped_labels = [(path, found, sizes.get(found.image)) for path, found in maps]
+        of_maps = list(told(mapped(_label_map, mapped_labels)))
+        of_boxes = list(told(mapped(_annotation, [(path, sizes.get(image)) for path, image in annotations])))
+    findings: dict[Path, list[Finding]] = {path: found.findings for path, found in looked.items()}
+    findings |= dict(zip([path for path, _ in maps], of_maps, strict=True))
+    findings |= dict(zip([path for path, _ in annotations], of_boxes, strict=True))
+    for unit in units:
+        own = sampled[id(unit)]
+        unit.looked_into = len(own)
+        for path in (*own, *unit.maps, *unit.annotations):
+            unit.findings += findings.get(path, ())
+        _compare_sizes(unit, sizes)
+    return {path: found.digest for path, found in looked.items() if found.digest}
+
+
+def _compare_sizes(unit: Unit, sizes: dict[Path, Size | None]) -> None:
+    """Note photographs of another size than their annotations say."""
+    for path, written in unit.sizes.items():
+        size = sizes.get(path)
+        if size is not None and size != written:
+            problem = f"is {size[0]}x{size[1]} where its annotations say {written[0]}x{written[1]}"
+            unit.find("image of another size", path, problem, "Take images and annotations from one release.")
+
+
+def _label_map(given: tuple[Path, LabelMap, Size | None]) -> list[Finding]:
+    return look.label_map(*given)
+
+
+def _annotation(given: tuple[Path, Size | None]) -> list[Finding]:
+    return look.annotation(*given)
+
+
+@contextmanager
+def _processes(workers: int) -> Iterator[Map]:
+    """A ``map`` over processes, or over none. They are spawned: a fork would copy threads that draw the progress."""
+    if workers == 1:
+        yield map
+        return
+    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    try:
+        yield partial(pool.map, chunksize=CHUNK)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
