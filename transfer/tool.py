@@ -17,14 +17,37 @@ _REMEDIES = {
 }
 _MODULES = {"mmsegmentation": "mmseg"}
 """Names to import by, where they are not the tool's."""
+_NEEDS = {
+    "detectron2": {
+        "fvcore": "fvcore",
+        "iopath": "iopath",
+        "omegaconf": "omegaconf",
+        "hydra": "hydra-core",
+        "yacs": "yacs",
+        "cloudpickle": "cloudpickle",
+        "tqdm": "tqdm",
+    }
+}
+"""What a clone on PYTHONPATH does not bring: names to import and to install by."""
 
 
 def choose(config: TaskConfig) -> str:
     """The tool asked for, or the first of the task's own that is importable.
 
     Raises:
-        ConfigError: it cannot run this task, or is not there.
+        ConfigError: it cannot run this task, or is not there, or lacks what it needs.
     """
+    found = _found(config)
+    missing = [package for module, package in _NEEDS.get(found, {}).items() if find_spec(module) is None]
+    if missing:
+        problem = f"tool `{found}` is there, and {', '.join(missing)} that it needs is not"
+        others = [name for name in config.tools if name != found]
+        remedy = f"pip install {' '.join(missing)}{f', or set `tool: {others[0]}`' if others else ''}."
+        raise ConfigError(f"task `{config.name}`", problem, remedy)
+    return found
+
+
+def _found(config: TaskConfig) -> str:
     where = f"task `{config.name}`"
     if config.tool == "auto":
         found = next((name for name in config.tools if _importable(name)), None)

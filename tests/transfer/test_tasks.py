@@ -48,8 +48,11 @@ def test_only_what_decides_a_result_is_identity():
     assert identity(resolve("voc_detection", {"schedule": {"base_lr": 0.03}})) != base
 
 
+NEEDS = ("fvcore", "iopath", "omegaconf", "hydra", "yacs", "cloudpickle", "tqdm")
+
+
 def present(monkeypatch, *packages):
-    there = {"torchvision", *packages}
+    there = {"torchvision", *packages, *(NEEDS if "detectron2" in packages else ())}
     monkeypatch.setattr(tool, "find_spec", lambda name: name if name in there else None)
 
 
@@ -69,6 +72,14 @@ def test_detectron2_asked_for_in_vain(monkeypatch):
         tool.choose(resolve("voc_detection", {"tool": "detectron2"}))
     with pytest.raises(ConfigError, match=r"cannot run it at these settings.*`tool: torchvision`"):
         tool.choose(resolve("voc_detection", {"tool": "detectron2", "model": {"backbone": "resnet10_w32"}}))
+
+
+def test_a_clone_of_detectron2_without_what_it_needs_is_refused_not_passed_over(monkeypatch):
+    there = {"torchvision", "detectron2", *NEEDS} - {"hydra", "yacs"}
+    monkeypatch.setattr(tool, "find_spec", lambda name: name if name in there else None)
+    with pytest.raises(ConfigError, match=r"hydra-core, yacs that it needs.*pip install hydra-core yacs, or set"):
+        tool.choose(resolve("voc_detection", {}))
+    assert tool.choose(resolve("voc_detection", {"tool": "torchvision"})) == "torchvision"
 
 
 def test_versions_come_from_metadata_or_source(monkeypatch, tmp_path):

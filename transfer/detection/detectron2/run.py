@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,7 +74,7 @@ def _in_process(
 ) -> Detections:
     """What one process does, once it has joined the others."""
     for name in ("detectron2", "fvcore"):
-        setup_logger(distributed_rank=comm.get_rank(), name=name)
+        setup_logger(distributed_rank=comm.get_rank(), color=False, name=name)
     home = out / "detectron2"
     with storage_errors(home):
         home.mkdir(parents=True, exist_ok=True)
@@ -85,7 +86,7 @@ def _in_process(
         tester = Tester(met, cfg, labels, name, home, report)
         torch.manual_seed(derive_seed(config.name, "init", seed))
         model = build(met, cfg, weights)
-        facts = Facts(home, {"task": config.name, "seed": seed, "settings": digest(identity(met))})
+        facts = Facts(home, _facts(met, seed, weights))
         first = comm.get_rank() * share.batch
         run = Run(met, seed, labels.train, slice(first, first + share.batch), out, report, tester.total)
         Trainer(cfg, run, model, facts, tester).train()
@@ -93,6 +94,13 @@ def _in_process(
         for passed in home.glob("model_0*.pth"):
             passed.unlink()
     return tester.found
+
+
+def _facts(config: DetectionTask, seed: int, weights: Path) -> dict[str, str | int]:
+    """What tells this run from others."""
+    with open(weights, "rb") as file:
+        backbone = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"task": config.name, "seed": seed, "settings": digest(identity(config)), "weights": backbone}
 
 
 @contextmanager

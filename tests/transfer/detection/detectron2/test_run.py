@@ -6,7 +6,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from ground.errors import ConfigError, DivergedError, WeightsError
+from ground.errors import ConfigError, DataError, DivergedError, WeightsError
 from ground.progress import silent
 from transfer.run import run
 
@@ -125,6 +125,19 @@ def test_a_loss_that_is_not_finite_names_iteration_and_images(fine_tune, tiny50)
         DivergedError, match=r"iteration [2-6]: .* on images \d+\.jpg, \d+\.jpg. Lower `schedule.base_lr`"
     ):
         fine_tune("diverged", schedule=schedule)
+
+
+def test_a_broken_test_image_is_named_and_the_training_kept(fine_tune, voc_root, tmp_path):
+    broken = voc_root / "VOC2007" / "JPEGImages" / "000014.jpg"
+    whole = broken.read_bytes()
+    broken.write_bytes(b"")
+    with pytest.raises(DataError, match=r"000014.jpg: cannot be decoded"):
+        fine_tune("broken")
+    assert (tmp_path / "broken" / "detectron2" / "last_checkpoint").read_text() == "model_final.pth"
+    broken.write_bytes(whole)
+    steps = []
+    fine_tune("broken", report=lambda step, total, **numbers: steps.append(step))
+    assert steps[0] == 8  # the first image of the test
 
 
 def test_mixed_precision_on_a_cpu_is_refused(fine_tune):
