@@ -149,6 +149,19 @@ def test_a_file_at_fault_is_named(voc, fine_tune, copy, workers, split):
         path.write_bytes(whole)
 
 
+def test_a_forward_pass_in_bfloat16_differs_by_its_rounding(voc, fine_tune):
+    losses = {}
+
+    def listen(name):
+        return lambda step, total, **numbers: losses.setdefault(name, []).append(numbers.get("loss"))
+
+    for name in ("fp32", "bf16"):
+        fine_tune(voc, name, precision=name, report=listen(name))
+    whole, half = (np.array(losses[name][:2]) for name in ("fp32", "bf16"))
+    assert (whole != half).all()
+    assert np.abs(whole - half).max() < 0.05
+
+
 def test_a_missing_file_stops_before_anything_is_written(task, fine_tune, copy, tmp_path):
     layout = {"cityscapes": "cityscapes/gtFine/val", "voc_segmentation": "VOC2012/JPEGImages"}
     folder = copy / layout.get(task.name, "ADEChallengeData2016/annotations/validation")
