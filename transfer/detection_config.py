@@ -170,10 +170,11 @@ class DetectionTask(TaskConfig):
 
     @model_validator(mode="after")
     def _fits_its_labels(self) -> Self:
-        box_only = self.layout == "voc"
-        if box_only and self.model.kind == "mask_rcnn_fpn":
+        masks = self.model.kind == "mask_rcnn_fpn"
+        if masks and self.layout == "voc":
             raise ValueError("model.kind `mask_rcnn_fpn` learns masks, which are read from COCO alone")
-        known = ["AP", "AP50", "AP75"] if box_only else [m for m in get_args(Metric) if m.startswith(("box", "mask"))]
+        beginnings = {"voc": ("AP",), "coco": ("box", "mask") if masks else ("box",)}[self.layout]
+        known = [metric for metric in get_args(Metric) if metric.startswith(beginnings)]
         odd = next((metric for metric in self.metrics if metric not in known), None)
         if odd:
             raise ValueError(f"metrics has `{odd}`, and {self.sets.test} is measured in {', '.join(known)}")

@@ -20,6 +20,48 @@ def test_voc_detection_is_the_papers_protocol():
     assert (config.model.pool_size, config.model.rois_per_image) == (14, 512)
 
 
+def test_coco_detection_is_the_papers_protocol():
+    config = resolve("coco_detection", {})
+    assert (config.runs, config.layout, config.norm) == (3, "coco", "SyncBN")
+    assert config.metrics == ("box_AP", "box_AP50", "box_AP75", "mask_AP", "mask_AP50", "mask_AP75")
+    assert (config.sets.train, config.sets.test) == (("coco/train2017",), "coco/val2017")
+    schedule = config.schedule
+    assert (schedule.iterations, schedule.steps, schedule.batch) == (90000, (60000, 80000), 16)
+    assert (schedule.base_lr, schedule.warmup_iterations, schedule.precise_bn_iterations) == (0.02, 1000, 200)
+    assert config.input.train_short == tuple(range(640, 801, 32))
+    model, proposals = config.model, config.model.proposals
+    assert (model.channels, model.rois_per_image) == (256, 512)
+    assert (proposals.pre_nms_train, proposals.post_nms_train) == (2000, 1000)
+    assert (proposals.pre_nms_test, proposals.post_nms_test) == (1000, 1000)
+    assert proposals.anchor_sizes == (32, 64, 128, 256, 512)
+    assert (model.box_head.convs, model.box_head.hidden, model.box_head.pool_size) == (4, 1024, 7)
+    assert (model.mask_head.convs, model.mask_head.pool_size) == (4, 14)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"metrics": ["AP"]}, r"metrics has `AP`, and coco/val2017 is measured in box_AP, box_AP50"),
+        ({"model": {"proposals": {"anchor_sizes": [32, 64]}}}, r"anchor_sizes needs 5 sizes, one for each map"),
+        ({"model": {"norm": "GN"}}, r"model.norm"),
+        ({"model": {"box_head": {"hiden": 3}}}, r"unknown field `model.box_head.hiden`.*`hidden`"),
+        ({"model": {"kind": "retinanet"}}, r"model.kind.*faster_rcnn_c4, mask_rcnn_fpn"),
+        ({"sets": {"train": ["VOC2007/trainval"], "test": "VOC2007/test"}}, r"learns masks, which are read from COCO"),
+        ({"sets": {"train": ["VOC2007/trainval"]}}, r"lists of PASCAL VOC and of COCO cannot be mixed"),
+    ],
+)
+def test_a_wrong_setting_of_a_pyramid_is_named(overrides, message):
+    with pytest.raises(ConfigError, match=message):
+        resolve("coco_detection", overrides)
+
+
+def test_masks_are_not_measured_without_a_mask_head():
+    boxes_alone = {"model": resolve("voc_detection", {}).model.model_dump()}
+    with pytest.raises(ConfigError, match=r"metrics has `mask_AP`.*measured in box_AP, box_AP50, box_AP75\."):
+        resolve("coco_detection", boxes_alone)
+    assert resolve("coco_detection", {**boxes_alone, "metrics": ["box_AP"]}).model.kind == "faster_rcnn_c4"
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [

@@ -4,4 +4,8 @@
 
     check(config, root)                 every list and annotation the task reads; DataError names the first at fault
     fingerprint(config, root) -> str    one hash of what it reads; sound data only
+
+and of a detection task `transfer.detection.run` calls
+
+    load(config, root) -> Labels        images to train on and to test on (`transfer.layouts.record`), and the classes
 """
