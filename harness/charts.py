@@ -1,4 +1,4 @@
-"""The figures that tables are drawn as: learning curves, method × task."""
+"""The figures that tables are drawn as: learning curves, differences from a baseline, method × task."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ground.config import suggest
 from ground.errors import ConfigError
 from harness import commands, status, tabulate
 from harness import plan as planning
@@ -18,17 +19,21 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from results.figures.curves import Series
+    from results.figures.forest import Entry, Panel
+    from results.statistics.contrasts import Difference
     from results.table import Table
 
+FLOOR = "random-init"
+"""The baseline unless said, where a table has it; else the table's first method."""
 CURVES = "curves"
 
 
 @contextmanager
 def chart(name: str, options: Namespace) -> Iterator[Figure]:
-    """The figure ``curves`` or ``heatmap`` of the options' tables, from the runs that are finished.
+    """The figure ``curves``, ``forest`` or ``heatmap`` of the options' tables, from the runs that are finished.
 
     Raises:
-        ConfigError: there is nothing to draw yet.
+        ConfigError: there is nothing to draw yet, or the baseline is no method of the table.
     """
     plan, store = planning.build(commands.request(options)), Store(Path(options.store))
     looks = status.survey(store, plan.jobs)
@@ -37,7 +42,7 @@ def chart(name: str, options: Namespace) -> Iterator[Figure]:
             yield drawn
     else:
         tables = tabulate.filled(plan, store, looks)
-        with heatmap(tables) as drawn:
+        with forest(tables, options.baseline) if name == "forest" else heatmap(tables) as drawn:
             yield drawn
 
 
@@ -73,6 +78,53 @@ def heatmap(tables: list[Table]) -> Iterator[Figure]:
         raise nothing()
     with drawing.draw(tables) as drawn:
         yield drawn
+
+
+@contextmanager
+def forest(tables: list[Table], baseline: str | None) -> Iterator[Figure]:
+    """Differences of the first table's methods from a baseline."""
+    from results.figures import forest as drawing
+
+    table = tables[0]
+    labels = {line.row.recipe: line.row.label for line in table.lines}
+    chosen = baseline or (FLOOR if FLOOR in labels else next(iter(labels)))
+    if chosen not in labels:
+        raise ConfigError(f"--baseline {chosen}", f"is no method of {table.name}", suggest(chosen, list(labels)))
+    panels = differences(table, chosen, labels)
+    if not panels:
+        raise nothing()
+    with drawing.draw(panels, labels[chosen]) as drawn:
+        yield drawn
+
+
+def differences(table: Table, baseline: str, labels: dict[str, str]) -> list[Panel]:
+    """The contrasts of each column of a table in which the baseline and a method have runs."""
+    from results.figures.forest import Panel
+    from results.statistics.column import analyse
+
+    panels = []
+    for at, column in enumerate(table.columns):
+        cells = {line.row.recipe: line.cells[at] for line in table.lines}
+        groups = {
+            name: [run.metrics[column.metric] for run in cell.runs if run.state == "done"]
+            for name, cell in cells.items()
+        }
+        found = analyse(column.task, column.metric, groups, baseline)
+        entries = tuple(_entry(each, labels) for each in found.differences)
+        if entries:
+            words = column.label if not column.group else f"{column.group} {column.label}"
+            panels.append(Panel(words, entries))
+    return panels
+
+
+def _entry(found: Difference, labels: dict[str, str]) -> Entry:
+    from results.figures.forest import Entry
+
+    alone, together = (
+        (each.low, each.high) if each is not None else None for each in (found.interval, found.simultaneous)
+    )
+    apart = found.state in {"higher", "lower"}
+    return Entry(labels[found.method], found.difference, alone, together, apart)
 
 
 def nothing() -> ConfigError:

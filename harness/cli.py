@@ -57,7 +57,7 @@ what to do about runs there are: missing runs what has no record, the interrupte
 failed; force everything once more, earlier stages included; never nothing
 """
 WHY_HELP = "what a cell rests on: runs, weights, settings, code, data, machine"
-FIGURES = ("1", "2", "curves", "heatmap")
+FIGURES = ("1", "2", "curves", "forest", "heatmap")
 FIGURE_HELP = """\
 Draw a figure. 1 and 2 run the pre-trainings they lack; the others show the finished runs of tables.
 
@@ -66,6 +66,7 @@ Draw a figure. 1 and 2 run the pre-trainings they lack; the others show the fini
   2        the five weakest matches of cells that both views show, over the epochs of a pre-training (--only: one
            recipe)
   curves   losses of pre-trainings and fine-tunings, with a band over runs
+  forest   differences from a baseline, with intervals, of the first table
   heatmap  means, method × task
 """
 WEIGHTS_FORMATS = ("run", "slotcon", "pixpro", "mmselfsup", "moco", "openmmlab", "detectron2", "torchvision")
@@ -251,6 +252,7 @@ def _figure(parser: Parser) -> None:
         help="figure 1: a column for weights from elsewhere; may be given several times",
     )
     parser.add_argument("--epochs", metavar="N,…", help="figure 2: which of the epochs that were kept (default: all)")
+    parser.add_argument("--baseline", metavar="RECIPE", help="forest: whom to compare with (default: random-init)")
     parser.add_argument("--draw", type=int, default=0, metavar="N", help="figure 2: other crops and colours")
     parser.add_argument("--side", type=_cells, metavar="PIXELS", help="side of a view (default: 1024 for crops of 224)")
     parser.add_argument(

@@ -1,6 +1,8 @@
 """Charts of a store of the fake rooms."""
 
-from harness import cli, worker
+import pytest
+
+from harness import charts, cli, status, tabulate, worker
 from harness.store import Store
 
 
@@ -21,3 +23,24 @@ def test_charts_show_finished_runs_and_say_when_there_are_none(place, planned, c
 def test_charts_are_not_written_as_numbers(place, capsys):
     assert cli.main(["figure", "heatmap", "--profile", "toy.yaml", "--out", "a.json"]) == 2
     assert "only figures 1 and 2 are written as numbers" in capsys.readouterr().err
+
+
+def test_a_forest_holds_the_contrasts_of_every_method_with_runs(place, planned, capsys):
+    store = Store(place.store)
+    for job in planned.jobs:
+        store.prepare(job)
+        worker.execute(store.directory(job))
+    tables = tabulate.filled(planned, store, status.survey(store, planned.jobs))
+    labels = {line.row.recipe: line.row.label for line in tables[0].lines}
+    panels = charts.differences(tables[0], "random-init", labels)
+    assert [panel.title for panel in panels] == ["AP", "AP50", "AP75"]
+    cells = {line.row.recipe: line.cells[0] for line in tables[0].lines}
+    (first, second) = panels[0].entries
+    assert (first.label, second.label) == ("BYOL", "PixCon-SR")
+    assert first.difference == pytest.approx(cells["byol"].mean - cells["random-init"].mean)
+    assert first.simultaneous[0] < first.interval[0] < first.difference < first.interval[1]
+    capsys.readouterr()
+    assert cli.main(["figure", "forest", "--profile", "toy.yaml", "--baseline", "byol"]) == 0
+    assert capsys.readouterr().out.split() == ["out/forest.png", "out/forest.pdf"]
+    assert cli.main(["figure", "forest", "--profile", "toy.yaml", "--baseline", "byoll"]) == 2
+    assert "is no method of table1. Did you mean `byol`?" in capsys.readouterr().err
