@@ -23,7 +23,7 @@ SELECT = --profile "$(PROFILE)" --store "$(STORE)" $(if $(DATA),--data "$(DATA)"
 	$(foreach each,$(IMAGES),--pretrain-images "$(each)") $(foreach each,$(SET),--set '$(each)')
 RUN = $(SELECT) --cluster $(CLUSTER) $(if $(WORKERS),--workers $(WORKERS))
 
-.PHONY: help table table1 figure1 figure2 plan status test lint format clean-venv clean-out clean-data clean-runs
+.PHONY: help table table1 figure1 figure2 report plan status test lint format clean-venv clean-out clean-data clean-runs
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ figure1: $(VENV)/.installed ## self-attention maps of the paper's methods (out/f
 
 figure2: $(VENV)/.installed ## the weakest matches over the epochs of a pre-training (out/figure2.png, .pdf, .json)
 	@$(HARNESS) figure 2 $(RUN) --rerun $(RERUN)
+
+report: $(VENV)/.installed ## tables, figures, curves, failures, provenance on one page (out/report.html); runs nothing
+	@$(HARNESS) report $(SELECT)
 
 plan: $(VENV)/.installed ## what would run for TABLE, and how long it would take
 	@$(HARNESS) plan $(TABLE) $(RUN)

@@ -26,6 +26,7 @@ examples:
   harness evaluate --weights FILE --name MyMethod --tasks voc_detection,cityscapes
                                          a row of your own weights beside the paper's
   harness why "table1/PixCon-SR/AP"      what a number rests on
+  harness report                         tables, figures, failures, provenance on one page
   harness recipes                        all recipes: rows, tables, sources, costs
   harness weights inspect FILE           what a checkpoint of anyone's holds, and whether it would be taken
 
@@ -145,6 +146,13 @@ def _parser() -> Parser:
     table.add_argument("--format", choices=formats, help="default: by the suffix of --out; text if printed")
     table.add_argument(
         "--out", type=Path, action="append", default=[], metavar="FILE", help="write there; may be given several times"
+    )
+    report = _command(
+        commands, "report", "harness.report:show_report", "everything on one HTML page", settings, _selection(False)
+    )
+    report.add_argument("tables", nargs="*", metavar="TABLE", help="e.g. 1 2 (default: all that have runs)")
+    report.add_argument(
+        "--out", type=Path, default=Path("out/report.html"), metavar="FILE", help="default: %(default)s"
     )
     why = _command(commands, "why", "harness.why:show_why", WHY_HELP, settings, _selection(False))
     why.add_argument("cell", metavar="CELL", help='table/row/column, e.g. "table1/PixCon-SR/AP"')

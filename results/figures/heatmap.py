@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from results.figures.page import INK, SOFT, figure
-from results.layout import Column
+from results.layout import Column, Row
 from results.render.grid import ours
 from results.table import Cell, Table
 
@@ -33,7 +33,7 @@ def places(means: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @contextmanager
 def draw(tables: Sequence[Table]) -> Iterator[Figure]:
-    """The figure: methods of all tables, each once, and the columns of all tables, each once."""
+    """The figure: methods and columns of all tables that have a number, each once."""
     columns, rows = _columns(tables), _rows(tables)
     with figure(LABEL + CELL[0] * len(columns), CELL[1] * (len(rows) + 3)) as drawn:
         axes = drawn.subplots()
@@ -76,11 +76,13 @@ def _frame(axes: Axes, columns: Sequence[str], rows: Sequence[str]) -> None:
 
 
 def _columns(tables: Sequence[Table]) -> list[tuple[tuple[str, str], str]]:
-    """(task, metric) and the words over it."""
-    every = [column for table in tables for column in table.columns]
-    first = {(column.task, column.metric): column for column in reversed(every)}
-    ordered = dict.fromkeys((column.task, column.metric) for column in every)
-    return [(key, _words(first[key])) for key in ordered]
+    """(task, metric) and the words over it, of columns that have a number."""
+    first: dict[tuple[str, str], Column] = {}
+    for table in tables:
+        for place, column in enumerate(table.columns):
+            if any(line.cells[place].mean is not None for line in table.lines):
+                first.setdefault((column.task, column.metric), column)
+    return [(key, _words(column)) for key, column in first.items()]
 
 
 def _words(column: Column) -> str:
@@ -88,15 +90,18 @@ def _words(column: Column) -> str:
 
 
 def _rows(tables: Sequence[Table]) -> list[tuple[str, dict[tuple[str, str], Cell]]]:
-    """A recipe's first label and its cells by (task, metric); the first table that has a number wins."""
-    labels: dict[str, str] = {}
+    """The label and the cells by (task, metric) of every recipe that has a number; the first table's number counts."""
+    rows: dict[str, Row] = {}
     cells: dict[str, dict[tuple[str, str], Cell]] = {}
     for table in tables:
         for line in table.lines:
-            labels.setdefault(line.row.recipe, line.row.label)
+            rows.setdefault(line.row.recipe, line.row)
             own = cells.setdefault(line.row.recipe, {})
             for column, cell in zip(table.columns, line.cells, strict=True):
                 key = (column.task, column.metric)
                 if key not in own or own[key].mean is None:
                     own[key] = cell
-    return [(labels[recipe], cells[recipe]) for recipe in labels]
+    shown = [recipe for recipe in rows if any(cell.mean is not None for cell in cells[recipe].values())]
+    labels = [rows[recipe].label for recipe in shown]
+    data = {recipe: f" ({rows[recipe].pretrain_data})" for recipe in shown if labels.count(rows[recipe].label) > 1}
+    return [(rows[recipe].label + data.get(recipe, ""), cells[recipe]) for recipe in shown]
