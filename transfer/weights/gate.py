@@ -35,6 +35,10 @@ def check(path: Path, tensors: Mapping[str, Tensor], untrained: bool) -> Backbon
     if faults:
         remedy = "Choose other tensors with --prefix, or name weights of the whole network."
         raise WeightsError(path, f"does not fit {name}: {'; '.join(faults)}", remedy)
+    whole = [each for each, tensor in found.items() if not tensor.is_floating_point()]
+    if whole:
+        problem = f"holds {found[whole[0]].dtype} values in {_some(whole)}, as a quantised network does"
+        raise WeightsError(path, problem, "Name weights in floating point.")
     odd = [each for each, tensor in found.items() if not torch.isfinite(tensor).all()]
     if odd:
         problem = f"holds values that are not finite in {_some(odd)}"

@@ -1,9 +1,15 @@
-"""detectron2's ``.pkl`` of numpy arrays through an unpickler that admits these and plain containers alone."""
+"""detectron2's ``.pkl`` of numpy arrays through an unpickler that admits these and plain containers alone.
+
+Not even numpy's own functions are called as the file says: ``numpy.dtype`` believes any state that a pickle hands it.
+What a file names is a class of this module, which checks what it is given and keeps the bytes.
+"""
 
 from __future__ import annotations
 
 import codecs
+import math
 import pickle
+import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,26 +23,73 @@ from transfer.weights.contents import Contents
 _AGAIN = "Download or copy it again."
 
 
-class _FromBuffer:
-    """numpy's way back from pickle protocol 5. An object, as a pickle may set attributes of a Python function."""
+class _Type:
+    """``numpy.dtype``: a plain number's."""
 
-    __slots__ = ()
+    def __init__(self, code: str, *_flags: Any) -> None:
+        if not re.fullmatch(r"[<>|=]?([fiu][1248]|b1)", code):
+            raise _Refused(f"numpy.dtype({code!r})")
+        self.numpy = np.dtype(code)
 
-    def __call__(self, buffer: bytes, dtype: np.dtype[Any], shape: tuple[int, ...], order: Any) -> Any:
-        return np.frombuffer(buffer, dtype=dtype).reshape(shape, order=order)
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        order = state[1]
+        self.numpy = self.numpy.newbyteorder(order if order in "<>" else "=")
 
 
-_RECONSTRUCT, _SCALAR = (np.zeros(1).__reduce__()[0], np.float32(0).__reduce__()[0])
+class _Array:
+    """``numpy.ndarray``, made empty and filled by its state, or of shape, type and bytes at once."""
+
+    def __init__(self, shape: Any = (0,), kind: Any = None, content: Any = b"") -> None:
+        self.array = np.zeros(0)
+        if isinstance(kind, _Type | str):
+            self._fill(shape, kind if isinstance(kind, _Type) else _Type(kind), "C", content)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _version, shape, kind, fortran, content = state
+        # What Python 2 wrote comes as text, a character a byte.
+        self._fill(
+            shape, kind, "F" if fortran else "C", content.encode("latin1") if isinstance(content, str) else content
+        )
+
+    def _fill(self, shape: tuple[int, ...], kind: _Type, order: Any, content: Any) -> None:
+        if len(content) != math.prod(shape) * kind.numpy.itemsize:
+            raise ValueError(f"{len(content)} bytes for an array of shape {shape}")
+        self.array = np.frombuffer(content, kind.numpy).reshape(shape, order=order)
+
+
+class _Empty(_Array):
+    """``_reconstruct(ndarray, (0,), b'b')``: an array whose state follows."""
+
+    def __init__(self, *_arguments: Any) -> None:
+        super().__init__()
+
+
+class _FromBuffer(_Array):
+    """``_frombuffer(bytes, dtype, shape, order)``, of pickle protocol 5."""
+
+    def __init__(self, content: Any, kind: _Type, shape: tuple[int, ...], order: str) -> None:
+        super().__init__()
+        self._fill(shape, kind, order, content)
+
+
+class _Scalar(_Array):
+    """``scalar(dtype, bytes)``."""
+
+    def __init__(self, kind: _Type, content: Any) -> None:
+        super().__init__()
+        self._fill((), kind, "C", content.encode("latin1") if isinstance(content, str) else content)
+
+
 _ADMITTED: dict[str, Any] = {
-    "numpy.ndarray": np.ndarray,
-    "numpy.dtype": np.dtype,
+    "numpy.ndarray": _Array,
+    "numpy.dtype": _Type,
     "builtins.bytearray": bytearray,
     "builtins.bytes": bytes,
-    "_codecs.encode": codecs.encode,
+    "_codecs.encode": codecs.encode,  # how protocol 2 has bytes
     "collections.OrderedDict": OrderedDict,
-    **{f"numpy.{core}.multiarray._reconstruct": _RECONSTRUCT for core in ("core", "_core")},
-    **{f"numpy.{core}.multiarray.scalar": _SCALAR for core in ("core", "_core")},
-    **{f"numpy.{core}.numeric._frombuffer": _FromBuffer() for core in ("core", "_core")},
+    **{f"numpy.{core}.multiarray._reconstruct": _Empty for core in ("core", "_core")},
+    **{f"numpy.{core}.multiarray.scalar": _Scalar for core in ("core", "_core")},
+    **{f"numpy.{core}.numeric._frombuffer": _FromBuffer for core in ("core", "_core")},
 }
 
 
@@ -70,17 +123,17 @@ def read(path: Path) -> Contents:
         problem = f"asks for `{error}`: a pickle is read only if it holds numpy arrays and plain containers"
         remedy = "If you trust it, load it where it was made and save its tensors with torch.save or as safetensors."
         raise WeightsError(path, problem, remedy) from None
-    # A broken pickle can fail in any of its operations.
-    except (
-        pickle.UnpicklingError,
-        EOFError,
-        LookupError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        OverflowError,
-    ) as error:
-        raise WeightsError(path, f"is cut short or damaged ({error or type(error).__name__})", _AGAIN) from None
+    except Exception as error:  # a broken pickle can fail in any of its operations, with any error
+        raise WeightsError(path, f"is cut short or damaged ({error or type(error).__name__})", _AGAIN) from error
     if not isinstance(tree, Mapping):
         raise WeightsError(path, f"holds a {type(tree).__name__}, not named arrays", "Name another file.")
-    return Contents("pickle", tree)
+    return Contents("pickle", _unwrapped(tree))
+
+
+def _unwrapped(value: Any) -> Any:
+    """Arrays for those that stand for them, at any depth."""
+    if isinstance(value, _Array):
+        return value.array
+    if isinstance(value, Mapping):
+        return {key: _unwrapped(each) for key, each in value.items()}
+    return [_unwrapped(each) for each in value] if isinstance(value, list | tuple) else value

@@ -74,8 +74,7 @@ def read(path: Path) -> Contents:
     except pickle.UnpicklingError as error:
         problem = f"holds objects that are not read without running their code ({_reason(error)})"
         raise WeightsError(path, problem, "Load it where it was made and save its `state_dict` alone.") from error
-    # torch meets broken files with nearly anything; what it says stays in the message.
-    except (RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError) as error:
+    except Exception as error:  # torch meets broken files with anything; what it says stays in the message
         raise WeightsError(path, f"is cut short or no checkpoint ({_reason(error)})", _AGAIN) from error
     if isinstance(tree, Inert):
         kind = type(tree).__qualname__
@@ -116,7 +115,9 @@ def _unknown_globals(path: Path) -> list[str]:
             return sorted(get_unsafe_globals_in_checkpoint(path))
         with path.open("rb") as file:
             return sorted(_legacy_globals(file))
-    except (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, ValueError, AssertionError) as error:
+    except WeightsError:
+        raise
+    except Exception as error:  # likewise
         raise WeightsError(path, f"is cut short or no checkpoint ({_reason(error)})", _AGAIN) from error
 
 

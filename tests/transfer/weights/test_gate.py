@@ -21,6 +21,7 @@ FAULTS = [
     ({"layer2__0__bn1__bias": torch.ones(7)}, r"of another shape `layer2\.0\.bn1\.bias` 7 for 64"),
     ({"conv1__weight": None, "conv1__bias": torch.ones(32)}, r"lacks `conv1\.weight` .* no place for `conv1\.bias`"),
     ({"bn1__weight": torch.full((32,), torch.nan)}, r"not finite in `bn1\.weight`\. The training diverged"),
+    ({"bn1__bias": torch.ones(32, dtype=torch.int8)}, r"int8 values in `bn1\.bias`, as a quantised network does"),
     ({"conv1__weight": torch.ones(32, 3, 3, 3)}, r"deep or small stem \(a 3x3 `conv1`"),
     ({"stem__0__weight": torch.ones(32, 3, 3, 3)}, r"deep or small stem \(`stem\.0\.weight`"),
 ]

@@ -3,6 +3,7 @@
 import argparse
 import os
 import pickle
+import random
 import subprocess
 from collections import defaultdict
 from pathlib import Path
@@ -180,6 +181,28 @@ def test_a_file_that_is_cut_short_is_refused(tmp_path, save, part):
     (tmp_path / "w").write_bytes(whole[: int(len(whole) * part)])
     with pytest.raises(WeightsError, match=r"w: is cut short .*Download or copy it again\."):
         read(tmp_path / "w")
+
+
+@pytest.mark.parametrize("save", [save_torch, save_legacy, save_pickle, save_file])
+def test_a_damaged_file_is_read_or_refused_and_nothing_else_happens(tmp_path, save):
+    draw = random.Random(4)
+    if save is save_file:
+        save_file(TENSORS, tmp_path / "w")
+    else:
+        save(tmp_path / "w", {"model": {n: t.numpy() for n, t in TENSORS.items()} if save is save_pickle else TENSORS})
+    whole = (tmp_path / "w").read_bytes()
+    refused = 0
+    for _ in range(150):
+        damaged = bytearray(whole)
+        for _ in range(draw.choice([1, 2, 8])):
+            damaged[draw.randrange(len(whole))] = draw.randrange(256)
+        (tmp_path / "w").write_bytes(damaged)
+        try:
+            read(tmp_path / "w")
+        except WeightsError:
+            refused += 1
+    assert refused > 10
+    assert np.zeros(3, np.float32).tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize(
