@@ -132,3 +132,28 @@ def test_a_match_is_drawn_from_cell_centre_to_cell_centre_with_student_and_teach
     (line,) = block.epochs[0].lines
     assert (line.query, line.key, line.similarity) == ((16.0, 16.0), (48.0, 48.0), 1.0)
     assert said["weakest"]["epoch 1"] == [{"query": (0, 0), "key": (1, 1), "similarity": 1.0}]
+
+
+TRAINED = """
+pretrain:
+  views: {size: 64}
+  model: {branches: {"*": {queue: 16, group: 4}}}
+  train: {epochs: 2, batch: 4}
+"""
+
+
+def test_figure_2_from_nothing_shows_a_training_from_its_start_and_says_the_same_again(few):
+    (few / "few.yaml").write_text(PROFILE + TRAINED)
+    arguments = ["figure", "2", "--profile", "few.yaml", "--side", "128", "--workers", "1"]
+    assert cli.main(arguments) == 0
+    numbers, drawn = (few / "out/figure2.json").read_text(), (few / "out/figure2.png").read_bytes()
+    one, other = json.loads(numbers)["pictures"]
+    assert list(one["weakest"]) == ["epoch 0", "epoch 1", "epoch 2"]
+    for pairs in (*one["weakest"].values(), *other["weakest"].values()):
+        assert [pair["similarity"] for pair in pairs] == sorted(pair["similarity"] for pair in pairs)
+        assert 0 < len(pairs) <= figures.WEAKEST
+    assert one["weakest"]["epoch 0"] != one["weakest"]["epoch 2"]
+    assert cli.main(arguments) == 0
+    assert ((few / "out/figure2.json").read_text(), (few / "out/figure2.png").read_bytes()) == (numbers, drawn)
+    assert cli.main([*arguments, "--epochs", "2", "--draw", "1", "--out", "other.json"]) == 0
+    assert list(json.loads((few / "other.json").read_text())["pictures"][0]["weakest"]) == ["epoch 2"]
