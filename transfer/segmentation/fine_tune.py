@@ -8,13 +8,14 @@ from typing import Any
 
 import torch
 
-from ground import distributed
+from ground import backbones, distributed
 from ground.config import digest, identity
 from ground.progress import Report
 from transfer import protocol
 from transfer.device import choose_device, make_repeatable
 from transfer.segmentation import stub
 from transfer.segmentation_config import SegmentationTask
+from transfer.weights import load_backbone
 
 stub.install()
 # mmsegmentation registers its classes, and ours, when they are imported.
@@ -51,10 +52,11 @@ def fine_tune(
     make_repeatable(device)
     share = protocol.share(config, tool=tool, device="cuda" if device.type == "cuda" else "cpu")
     place = distributed.start(device)
-    run = digest([identity(config), share.identity, seed, hashlib.sha256(weights.read_bytes()).hexdigest()])
     tell = Tell(report, out / "curves", config.schedule.iterations)
     try:
         with isolated():
+            load_backbone(backbones.build(config.model.backbone), weights)  # refuse it before anything costs time
+            run = digest([identity(config), share.identity, seed, hashlib.sha256(weights.read_bytes()).hexdigest()])
             runner = TaskRunner.from_cfg(
                 settings(
                     config, share=share, device=str(place), rank=distributed.rank(), seed=seed, weights=weights,

@@ -101,6 +101,20 @@ def test_another_seed_is_another_run_and_never_goes_on_from_this_one(voc, fine_t
             fine_tune(config, "out", seed=seed)
 
 
+def test_weights_that_are_missing_cut_short_or_of_another_network_stop_it_first(voc, fine_tune, backbone, tmp_path):
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(backbone.read_bytes()[:5000])
+    other = voc.model.model_copy(update={"backbone": "resnet18"})
+    for changes, message in (
+        ({"weights": tmp_path / "none.safetensors"}, r"none\.safetensors: no such file"),
+        ({"weights": cut}, r"cut\.safetensors: is empty or cut short"),
+        ({"model": other}, r"backbone\.safetensors: lacks tensor.*Set `model\.backbone`"),
+    ):
+        with pytest.raises(WeightsError, match=message):
+            fine_tune(voc, "out", **changes)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 @pytest.mark.parametrize("part", [0, 0.001, 0.5, 0.999])
 def test_a_checkpoint_cut_short_is_named(voc, fine_tune, tmp_path, part):
     with pytest.raises(Killed):
