@@ -13,6 +13,8 @@ IMAGES =
 WORKERS =
 SET =
 TABLE = 1
+COMPARE = published
+FORMATS = csv tex
 PYTHON =
 
 VENV := .venv
@@ -23,7 +25,7 @@ SELECT = --profile "$(PROFILE)" --store "$(STORE)" $(if $(DATA),--data "$(DATA)"
 	$(foreach each,$(IMAGES),--pretrain-images "$(each)") $(foreach each,$(SET),--set '$(each)')
 RUN = $(SELECT) --cluster $(CLUSTER) $(if $(WORKERS),--workers $(WORKERS))
 
-.PHONY: help table table1 figure1 figure2 report plan status test lint format clean-venv clean-out clean-data clean-runs
+.PHONY: help table table1 table2 table3 table4 table5 table6 table7 figure1 figure2 report plan status test lint format clean-venv clean-out clean-data clean-runs
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,14 +33,27 @@ help: ## list the targets
 	@echo "  variables: PROFILE=smoke|laptop|mini|paper DATA=/datasets IMAGES='DIR DIR' STORE=runs WORKERS=2 CLUSTER=local"
 	@echo "             ONLY=pixcon-sr,random-init (no blanks inside one setting)"
 	@echo "             RERUN=missing|retry|force|never SET='pretrain.train.epochs=4 …' PYTHON=python3.12"
+	@echo "             COMPARE=none|published|statistics FORMATS='csv tex md html json'"
 
-table1: TABLE = 1
-table1: table ## run what Table 1 lacks and print it (text, CSV and LaTeX go to out/)
+table1: ## PASCAL VOC detection: run what Table 1 lacks and print it (FORMATS go to out/)
+table2: ## Cityscapes and PASCAL VOC segmentation, likewise
+table3: ## COCO detection and instance segmentation
+table4: ## from DenseCL to PixCon-Sim, one component at a time
+table5: ## SlotCon and PixPro with image-level losses
+table6: ## similarity-based matching with SlotCon
+table7: ## transfer from COCO and COCO+
 
-table: $(VENV)/.installed ## the same for TABLE=<number>
-	@$(HARNESS) run $(TABLE) $(RUN) --rerun $(RERUN); status=$$?; [ $$status -le 1 ] || exit $$status; \
-	$(HARNESS) table $(TABLE) $(SELECT) $(foreach suffix,txt csv tex,--out out/table$(TABLE).$(suffix)) || exit; \
-	cat out/table$(TABLE).txt; exit $$status
+table1 table2 table3 table4 table5 table6 table7: $(VENV)/.installed
+	$(call print,$(@:table%=%))
+
+table: $(VENV)/.installed ## the same for TABLE=<number or name>
+	$(call print,$(TABLE))
+
+define print
+@$(HARNESS) run $(1) $(RUN) --rerun $(RERUN); status=$$?; [ $$status -le 1 ] || exit $$status; \
+$(HARNESS) table $(1) $(SELECT) $(foreach suffix,txt $(FORMATS),--out out/table$(1).$(suffix)) --compare $(COMPARE) || exit; \
+cat out/table$(1).txt; exit $$status
+endef
 
 figure1: $(VENV)/.installed ## self-attention maps of the paper's methods (out/figure1.png, .pdf, .json)
 	@$(HARNESS) figure 1 $(RUN) --rerun $(RERUN)

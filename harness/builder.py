@@ -43,6 +43,12 @@ class Builder:
         other._fingerprints = self._fingerprints
         return other
 
+    def seeded(self, seed: int) -> Builder:
+        """One that adds to the same jobs, with pre-trainings of another seed."""
+        other = self.anew()
+        other.seed, other.jobs = seed, self.jobs
+        return other
+
     def transfer(self, recipe: str, task: TaskConfig, run: int) -> Job:
         """One fine-tuning of a recipe or of weights that were brought in, with the network that these are of.
 

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from ground.config import suggest
 from ground.errors import ConfigError, UserError
+from harness.options import printing
 
 EPILOG = """\
 examples:
@@ -142,11 +143,7 @@ def _parser() -> Parser:
     status = _command(commands, "status", "harness.commands:show_status", "method × run", settings, selection)
     status.add_argument("--watch", action="store_true", help="draw again every 2 s while a harness is at work")
     table = _command(commands, "table", "harness.tabulate:show_table", "print a table", settings, selection)
-    formats = ("text", "markdown", "csv", "csv-long", "latex")
-    table.add_argument("--format", choices=formats, help="default: by the suffix of --out; text if printed")
-    table.add_argument(
-        "--out", type=Path, action="append", default=[], metavar="FILE", help="write there; may be given several times"
-    )
+    printing(table)
     report = _command(
         commands, "report", "harness.report:show_report", "everything on one HTML page", settings, _selection(False)
     )
@@ -229,6 +226,13 @@ def _selection(tables: bool = True) -> Parser:
     )
     parser.add_argument("--tasks", action="append", default=[], metavar="TASK,…", help="only these tasks")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the pre-trainings (default: 0)")
+    parser.add_argument(
+        "--pretrain-seeds",
+        type=_positive,
+        default=1,
+        metavar="N",
+        help="pre-trainings of each recipe, from --seed on; with several, ± is over them (default: 1)",
+    )
     return parser
 
 

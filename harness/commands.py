@@ -36,6 +36,7 @@ def request(options: Namespace) -> Request:
         data=options.data,
         pretrain_images=tuple(options.pretrain_images),
         seed=options.seed,
+        pretrainings=options.pretrain_seeds,
         recipes=names(options.recipes),
         added=names(options.add),
         tasks=names(options.tasks),

@@ -62,7 +62,8 @@ class Job:
         """What a progress line calls it."""
         if self.kind == "transfer":
             return f"{self.task} {self.recipe} run {self.run}"
-        return f"{self.kind} {self.subject}"
+        other = f" seed {self.seed}" if self.kind == "pretrain" and self.seed else ""
+        return f"{self.kind} {self.subject}{other}"
 
     @property
     def subject(self) -> str:

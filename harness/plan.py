@@ -35,6 +35,8 @@ class Request:
     data: str | None = None
     pretrain_images: tuple[str, ...] = ()
     seed: int = 0
+    pretrainings: int = 1
+    """Of each recipe, with seeds from ``seed`` on."""
     recipes: tuple[str, ...] = ()
     """Only these; all if empty. ``tasks`` likewise."""
     added: tuple[str, ...] = ()
@@ -61,7 +63,7 @@ class Plan:
     """Whether ``--set`` decides some result of the plan."""
     lacking: Mapping[str, DataError] = field(default_factory=dict)
     """Recipe or task that has no usable data → why. It has no jobs; the others have theirs."""
-    seed: int = 0
+    seeds: tuple[int, ...] = (0,)
     """Of the pre-trainings."""
     brought: Mapping[str, Job] = field(default_factory=dict)
     """Name → the import of somebody's weights, of all in the store."""
@@ -72,7 +74,9 @@ class Plan:
     def remarks(self) -> list[str]:
         """What a reader has to know besides profile and data: settings changed by hand, seeds, what lacks or fails."""
         changes = [self.profile.changes] if self.profile.changes else []
-        other = [f"seed of the pre-trainings: {self.seed}"] if self.seed else []
+        other = [f"seed of the pre-trainings: {self.seeds[0]}"] if self.seeds != (0,) else []
+        if len(self.seeds) > 1:
+            other = [f"{len(self.seeds)} pre-trainings of each recipe, seeds {self.seeds[0]} to {self.seeds[-1]}"]
         return [*changes, *self.outweighed, *other, *self.without_data, *self.problems]
 
     @property
@@ -140,14 +144,25 @@ def build(request: Request) -> Plan:
     layouts = rows.added(layouts, request, profile, brought, evaluated)
     recipes = _wanted("recipe", request.recipes, known, [r for each in layouts for r in each.recipes])
     cells = {(r, t) for each in layouts for r in each.recipes for t in evaluated.get(r, each.tasks)}
-    jobs, lacking = _jobs(builder, {r: [t for n, t in configs.items() if (r, n) in cells] for r in recipes})
+    builders = [builder.seeded(seed) for seed in _seeds(request)]
+    jobs, lacking = _jobs(builders, {r: [t for n, t in configs.items() if (r, n) in cells] for r in recipes})
     expected = {name: profile.task(name).runs for name in profiles.task_names()}
     behind_them = [job.recipe for job in jobs if job.recipe is not None]
     names = [name for name in dict.fromkeys([*recipes, *behind_them]) if name not in brought]
     resolved = {name: profile.recipe(name) for name in names}
     changed = bool(request.overrides) and _changed(profiles.load(request.profile), source, resolved, configs)
     return Plan(
-        layouts, jobs, profile, source, expected, builder.generated, changed, lacking, request.seed, brought, problems
+        layouts,
+        jobs,
+        profile,
+        source,
+        expected,
+        builder.generated,
+        changed,
+        lacking,
+        _seeds(request),
+        brought,
+        problems,
     )
 
 
@@ -164,12 +179,21 @@ def _evaluated(
     return found
 
 
-def _jobs(builder: Builder, wanted: Mapping[str, list[TaskConfig]]) -> tuple[tuple[Job, ...], dict[str, DataError]]:
+def _seeds(request: Request) -> tuple[int, ...]:
+    return tuple(range(request.seed, request.seed + request.pretrainings))
+
+
+def _jobs(
+    builders: Sequence[Builder], wanted: Mapping[str, list[TaskConfig]]
+) -> tuple[tuple[Job, ...], dict[str, DataError]]:
     """The jobs behind recipes and the tasks wanted of each, and the recipes and tasks whose data lack.
+
+    ``builders``: one for each seed of the pre-trainings; they share their jobs.
 
     Raises:
         DataError: no job is left, or none that learns from images where some should.
     """
+    builder = builders[0]
     tasks_without: dict[str, DataError] = {}
     recipes_without: dict[str, DataError] = {}
     for task in {task.name: task for tasks in wanted.values() for task in tasks}.values():
@@ -181,8 +205,8 @@ def _jobs(builder: Builder, wanted: Mapping[str, list[TaskConfig]]) -> tuple[tup
         usable = [task for task in tasks if task.name not in tasks_without]
         try:
             for task in usable:
-                for run in range(task.runs):
-                    builder.transfer(recipe, task, run)
+                for each, run in product(builders, range(task.runs)):
+                    each.transfer(recipe, task, run)
         except DataError as error:
             recipes_without[recipe] = error
     asked_for = [job for job in builder.jobs.values() if job.kind == "transfer"]
@@ -210,7 +234,7 @@ def pretrainings(request: Request, recipes: Sequence[str]) -> Plan:
     jobs = tuple(builder.jobs.values())
     resolved = {job.recipe: profile.recipe(job.recipe) for job in jobs if job.recipe is not None}
     changed = bool(request.overrides) and _changed(profiles.load(request.profile), source, resolved, {})
-    return Plan((), jobs, profile, source, {}, builder.generated, changed, seed=request.seed)
+    return Plan((), jobs, profile, source, {}, builder.generated, changed, seeds=(request.seed,))
 
 
 def _first(lacking: Mapping[str, DataError], source: Source) -> DataError:

@@ -101,7 +101,7 @@ def matrix(plan: Plan, layout: Layout, store: Store, looks: Mapping[str, Look]) 
     for row in layout.rows:
         own = plan.jobs_of(row.recipe, None)
         stages = [stage for job in own for stage in plan.behind(job)]
-        words = _words(own[0], store, looks[own[0].name]) if own else "" if row.recipe in recipes else ABSENT
+        words = _pretrained(own, store, looks) if own else "" if row.recipe in recipes else ABSENT
         cells = [
             _runs(plan.jobs_of(row.recipe, task), store, looks) if task in tasks else ABSENT for task in layout.tasks
         ]
@@ -127,6 +127,11 @@ def _runs(jobs: Sequence[Job], store: Store, looks: Mapping[str, Look]) -> str:
     signs = "".join(SIGNS[looks[job.name].state] for job in jobs)
     running = [_percent(store, job) for job in jobs if looks[job.name].state == "running"]
     return " ".join([signs, *(share for share in running if share)])
+
+
+def _pretrained(jobs: Sequence[Job], store: Store, looks: Mapping[str, Look]) -> str:
+    """A pre-training's state in words; of several a sign each."""
+    return _words(jobs[0], store, looks[jobs[0].name]) if len(jobs) == 1 else _runs(jobs, store, looks)
 
 
 def _words(job: Job, store: Store, look: Look) -> str:

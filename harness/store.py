@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any, Literal
 
@@ -206,6 +207,7 @@ def _whole(record: dict[str, Any]) -> bool:
         record.get("status") in {"done", "failed"}
         and all(isinstance(record.get(name), kind) for name, kind in kinds.items())
         and isinstance(record["timings"].get("seconds"), int | float)
+        and all(isinstance(number, int | float) and isfinite(number) for number in record["metrics"].values())
         and ((record.get("error") or {}).keys() == {"kind", "message"}) == (record["status"] == "failed")
     )
 

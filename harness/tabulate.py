@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from results.runs import Run
     from results.table import Table
 
-SUFFIXES = {".txt": "text", ".md": "markdown", ".csv": "csv", ".tex": "latex"}
+SUFFIXES = {".txt": "text", ".md": "markdown", ".csv": "csv", ".tex": "latex", ".html": "html", ".json": "json"}
 
 
 def show_table(options: Namespace) -> int:
@@ -29,12 +30,30 @@ def show_table(options: Namespace) -> int:
     from results.render import FORMATS
 
     plan, store = planning.build(request(options)), Store(Path(options.store))
-    built = filled(plan, store, status.survey(store, plan.jobs))
+    built = [shown(table, options) for table in filled(plan, store, status.survey(store, plan.jobs))]
     for path in options.out:
         write_text(path, "\n".join(map(FORMATS[options.format or _format(path)], built)))
     if not options.out:
         print("\n".join(map(FORMATS[options.format or "text"], built)), end="")
     return 0
+
+
+def shown(table: Table, options: Namespace) -> Table:
+    """A table with what the options want beside its numbers.
+
+    Raises:
+        ConfigError: a baseline that is no row, a margin that is not positive, or either without the statistics.
+    """
+    from results.judgement import judge
+
+    if options.std is not None:
+        table = replace(table, deviations=options.std)
+    if options.compare == "statistics":
+        return judge(table, options.baseline, options.margin)
+    for name in ("baseline", "margin"):
+        if getattr(options, name) is not None:
+            raise ConfigError(f"--{name}", "is of use to the statistics alone", "Add --compare statistics.")
+    return replace(table, compare=options.compare)
 
 
 def filled(plan: Plan, store: Store, looks: Mapping[str, Look]) -> list[Table]:
@@ -45,7 +64,9 @@ def filled(plan: Plan, store: Store, looks: Mapping[str, Look]) -> list[Table]:
     """
     from results import table as tables
 
-    runs = [observation(plan, store, job, looks[job.name]) for job in plan.jobs if job.kind == "transfer"]
+    seeds = {job.name: job.seed for job in plan.jobs if job.kind != "transfer"}
+    tuned = [job for job in plan.jobs if job.kind == "transfer"]
+    runs = [observation(plan, store, job, looks[job.name], seeds[job.parents["weights"].name]) for job in tuned]
     runs += without_data(plan)
     return [
         tables.build(
@@ -60,6 +81,7 @@ def filled(plan: Plan, store: Store, looks: Mapping[str, Look]) -> list[Table]:
             overrides=plan.profile.overrides if plan.changed else (),
             notes=[
                 *plan.remarks,
+                *quarantined(looks),
                 *brought(plan, layout),
                 *collapses(plan, looks, layout.recipes),
                 *older_code(plan, looks, layout.recipes, layout.tasks),
@@ -67,6 +89,11 @@ def filled(plan: Plan, store: Store, looks: Mapping[str, Look]) -> list[Table]:
         )
         for layout in plan.layouts
     ]
+
+
+def quarantined(looks: Mapping[str, Look]) -> list[str]:
+    """A line for each record that is there and broken: it counts for nothing, and its run is done again."""
+    return [f"Does not count: {problem}. Run again." for problem in status.problems(looks)]
 
 
 def brought(plan: Plan, layout: Layout) -> list[str]:
@@ -127,8 +154,8 @@ def _format(path: Path) -> str:
     return SUFFIXES[path.suffix]
 
 
-def observation(plan: Plan, store: Store, job: Job, look: Look) -> Run:
-    """A fine-tuning as the table's statistics want it."""
+def observation(plan: Plan, store: Store, job: Job, look: Look, pretraining: int) -> Run:
+    """A fine-tuning as the table's statistics want it; ``pretraining`` is the seed of what it starts from."""
     from results.runs import Run
 
     done = look.record if look.state == "done" else None
@@ -147,6 +174,7 @@ def observation(plan: Plan, store: Store, job: Job, look: Look) -> Run:
         device=job.device_class,
         hardware=cpu if job.device_class == "cpu" else str(done["device"]) if done else "",
         versions={name: str(version) for name, version in done["versions"].items()} if done else {},
+        pretraining=pretraining,
         seed=job.seed,
         curve=str(done.get("curve", "")) if done else "",
     )

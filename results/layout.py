@@ -51,6 +51,10 @@ class Layout(Strict):
     published_table: PositiveInt | None = None
     """The paper's table that holds the values beside ours."""
     decimals: int = Field(default=2, ge=0, le=6)
+    deviations: bool = True
+    """Whether cells show ± unless the reader says."""
+    baseline: str | None = None
+    """Recipe that the others are compared with unless the reader says; the first row if None."""
     columns: tuple[Column, ...] = Field(min_length=1)
     rows: tuple[Row, ...] = Field(min_length=1)
     notes: tuple[str, ...] = ()
@@ -72,6 +76,12 @@ class Layout(Strict):
             twice = sorted({name for name in names if list(names).count(name) > 1})
             if twice:
                 raise ValueError(f"{what} `{twice[0]}` appears twice")
+        return self
+
+    @model_validator(mode="after")
+    def _baseline_is_a_row(self) -> Self:
+        if self.baseline is not None and self.baseline not in self.recipes:
+            raise ValueError(f"baseline `{self.baseline}` is no row")
         return self
 
     @model_validator(mode="after")

@@ -38,6 +38,8 @@ class Run:
     """Its model."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Package → version."""
+    pretraining: int = 0
+    """Seed of the pre-training that it starts from."""
     seed: int | None = None
     """What tells repeats apart."""
     curve: str = ""
@@ -62,10 +64,10 @@ def check(runs: Sequence[Run], profile: str) -> None:
         if run.profile != profile:
             problem = f"is a run of profile `{run.profile}` in a table of profile `{profile}`"
             raise RunsError(run.path, problem, "Print one table for each profile.")
-    repeats: dict[tuple[str, str, int], Run] = {}
+    repeats: dict[tuple[str, str, int, int], Run] = {}
     jobs: dict[tuple[str, str, str], Run] = {}
     for run in runs:
-        twin = repeats.setdefault((run.recipe, run.task, run.run), run)
+        twin = repeats.setdefault((run.recipe, run.task, run.pretraining, run.run), run)
         if twin is not run:
             problem = f"both are run {run.run} of {run.recipe} on {run.task}"
             raise RunsError(_both(twin, run), problem, "Keep one in the run store.")
@@ -141,7 +143,7 @@ def duplicates(runs: Iterable[Run]) -> dict[tuple[str, str], list[str]]:
 
 def _shared(one: Run, other: Run) -> str:
     """What two repeats have in common that no two independent ones have; empty if there is nothing."""
-    if one.seed is not None and one.seed == other.seed:
+    if one.seed is not None and (one.pretraining, one.seed) == (other.pretraining, other.seed):
         return "one seed"
     if one.curve and other.curve:
         return "the same losses at every step" if one.curve == other.curve else ""

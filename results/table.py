@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import TYPE_CHECKING, Literal
 
 from results.layout import Column, Layout, Row, reference
 from results.published import Published
 from results.runs import Run, check, done, duplicates, mixtures, value
 
-__all__ = ["Cell", "Line", "Run", "Table", "build"]
+if TYPE_CHECKING:
+    from results.judgement import Judgement
+
+__all__ = ["Cell", "Compare", "Line", "Run", "Table", "build"]
+
+Compare = Literal["none", "published", "statistics"]
 
 # What an empty cell says when its runs are in different states: the first of these that one of them is in.
 TELLING = ("running", "failed", "blocked", "interrupted", "queued", "no data", "stale")
@@ -21,8 +27,8 @@ COMPARABLE = "paper"
 SHOWN = 3
 """Failed runs that a table names."""
 
-Statistics = dict[tuple[str, str, str], tuple[float, float | None, int]]
-"""(recipe, task, metric) → mean, sample standard deviation (None for one run), n."""
+Statistics = dict[tuple[str, str, str], tuple[float, float | None, tuple[float, ...], int]]
+"""(recipe, task, metric) → mean, sample standard deviation (None for one value), the values, number of runs."""
 
 
 @dataclass(frozen=True)
@@ -31,15 +37,20 @@ class Cell:
 
     mean: float | None
     std: float | None
-    """Sample standard deviation (n − 1); None with fewer than two runs."""
+    """Sample standard deviation (n − 1) of ``values``; None with fewer than two."""
     n: int
+    """Finished runs."""
     expected: int
-    """Runs the protocol asks for."""
+    """Runs the protocol asks for, of all pre-trainings."""
     state: str
     """``done``, ``not implemented``, ``duplicate`` where repeats are copies of each other, or the state of the runs
     that are not done."""
     runs: tuple[Run, ...]
     published: Published | None
+    values: tuple[float, ...] = ()
+    """What mean and std are of: the runs of one pre-training or, where there are several, each one's mean."""
+    pretrainings: int = 1
+    """Pre-trainings behind the cell. They are never pooled with their fine-tunings."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +80,14 @@ class Table:
     overrides: tuple[str, ...]
     """Settings that were changed by hand."""
     notes: tuple[str, ...]
+    baseline: str = ""
+    """Recipe that the others are compared with."""
+    compare: Compare = "published"
+    """What stands beside ours."""
+    deviations: bool = True
+    """Whether cells show ±."""
+    judgement: Judgement | None = None
+    """What the statistics say; there if ``compare`` is ``statistics``."""
 
 
 def build(
@@ -103,24 +122,27 @@ def build(
     """
     recipes, tasks = layout.recipes, layout.tasks
     shown = [run for run in runs if run.recipe in recipes and run.task in tasks]
-    shown.sort(key=lambda run: (recipes.index(run.recipe), tasks.index(run.task), run.run))
+    places = {name: place for names in (recipes, tasks) for place, name in enumerate(names)}
+    shown.sort(key=lambda run: (places[run.recipe], places[run.task], run.pretraining, run.run))
     check(shown, profile)
     copied = duplicates(shown)
-    statistics = _aggregate(layout, [run for run in done(shown) if (run.recipe, run.task) not in copied])
     behind: dict[tuple[str, str], list[Run]] = {}
     for run in shown:
         behind.setdefault((run.recipe, run.task), []).append(run)
+    pretrainings = {cell: len({run.pretraining for run in own}) for cell, own in behind.items()}
+    counted = [run for run in done(shown) if (run.recipe, run.task) not in copied]
+    statistics = _aggregate(layout, counted, {cell for cell, number in pretrainings.items() if number > 1})
 
     def cell(row: Row, column: Column) -> Cell:
         there = reference(layout, row, column)
         if row.recipe not in known_recipes or column.task not in known_tasks:
             return Cell(None, None, 0, 0, "not implemented", (), there)
-        own = tuple(behind.get((row.recipe, column.task), ()))
-        wanted = expected[column.task]
+        own, several = tuple(behind.get((row.recipe, column.task), ())), pretrainings.get((row.recipe, column.task), 1)
+        wanted = expected[column.task] * several
         if (row.recipe, column.task) in copied:
             return Cell(None, None, 0, wanted, "duplicate", own, there)
-        mean, std, n = statistics.get((row.recipe, column.task, column.metric), (None, None, 0))
-        return Cell(mean, std, n, wanted, _state(own, n, wanted), own, there)
+        mean, std, values, n = statistics.get((row.recipe, column.task, column.metric), (None, None, (), 0))
+        return Cell(mean, std, n, wanted, _state(own, n, wanted), own, there, values, several)
 
     departures = [*([] if profile == COMPARABLE else [f"profile {profile}"]), *deviations]
     warning = [f"Not comparable with the published numbers: {'; '.join(departures)}."] if departures else []
@@ -138,12 +160,22 @@ def build(
         comparable=not departures,
         overrides=tuple(overrides),
         notes=(*warning, *layout.notes, *notes, *chain.from_iterable(copied.values()), *_caveats(lines, shown)),
+        baseline=layout.baseline if layout.baseline in recipes else next(iter(recipes), ""),
+        deviations=layout.deviations,
     )
 
 
-def _aggregate(layout: Layout, finished: Sequence[Run]) -> Statistics:
+def _aggregate(layout: Layout, finished: Sequence[Run], several: Collection[tuple[str, str]]) -> Statistics:
+    """``several``: cells that are planned with more than one pre-training."""
     observations = [
-        (run.recipe, run.task, column.metric, value(run, column.metric))
+        (
+            run.recipe,
+            run.task,
+            column.metric,
+            run.pretraining,
+            (run.recipe, run.task) in several,
+            value(run, column.metric),
+        )
         for run in finished
         for column in layout.columns
         if column.task == run.task
@@ -152,12 +184,20 @@ def _aggregate(layout: Layout, finished: Sequence[Run]) -> Statistics:
         return {}
     import pandas as pd
 
-    frame = pd.DataFrame(observations, columns=["recipe", "task", "metric", "value"])
-    grouped = frame.groupby(["recipe", "task", "metric"])["value"]
-    summary = pd.DataFrame({"mean": grouped.mean(), "std": grouped.std(ddof=1), "n": grouped.count()}).reset_index()
+    cell = ["recipe", "task", "metric"]
+    frame = pd.DataFrame(observations, columns=[*cell, "pretraining", "nested", "value"])
+    nested = frame[frame["nested"]].groupby([*cell, "pretraining"], sort=False)["value"].mean().reset_index()
+    grouped = pd.concat([frame[~frame["nested"]], nested]).groupby(cell, sort=False)["value"]
+    summary = pd.DataFrame({"mean": grouped.mean(), "std": grouped.std(ddof=1), "values": grouped.agg(tuple)})
+    summary["n"] = frame.groupby(cell, sort=False)["value"].count()
     return {
-        (recipe, task, metric): (float(mean), float(std) if n > 1 else None, int(n))
-        for recipe, task, metric, mean, std, n in summary.itertuples(index=False, name=None)
+        (recipe, task, metric): (
+            float(mean),
+            float(std) if len(values) > 1 else None,
+            tuple(map(float, values)),
+            int(n),
+        )
+        for (recipe, task, metric), mean, std, values, n in summary.itertuples(name=None)
     }
 
 
@@ -172,14 +212,29 @@ def _tools(runs: Iterable[Run]) -> str:
     return ", ".join(sorted({run.tool for run in done(runs)}))
 
 
-def _caveats(lines: Sequence[Line], runs: Sequence[Run]) -> list[str]:
-    cells = [cell for line in lines for cell in line.cells]
-    caveats = []
-    if any(cell.std is not None for cell in cells):
-        caveats.append(
+def _spreads(cells: Sequence[Cell]) -> list[str]:
+    """Which variance ± holds."""
+    said = []
+    own = {cell.pretrainings > 1 for cell in cells if cell.std is not None}
+    if False in own:
+        said.append(
             "± is the sample standard deviation (n − 1) over fine-tuning runs of one pre-training; the spread between "
             "pre-trainings is not in it."
         )
+    if True in own:
+        numbers = sorted({cell.pretrainings for cell in cells if cell.pretrainings > 1})
+        said.append(
+            f"± of cells of {' or '.join(map(str, numbers))} pre-trainings is the sample standard deviation (n − 1) "
+            "over pre-trainings, each the mean of its fine-tuning runs: it holds the spread between pre-trainings and "
+            "a share of fine-tuning's. All are fine-tuned with the same seeds, whose common effect is not in it."
+        )
+    return said
+
+
+def _caveats(lines: Sequence[Line], runs: Sequence[Run]) -> list[str]:
+    cells = [cell for line in lines for cell in line.cells]
+    caveats = []
+    caveats += _spreads(cells)
     if any(cell.n == 1 for cell in cells):
         caveats.append("A cell of one run has no ±.")
     if any(0 < cell.n < cell.expected for cell in cells):

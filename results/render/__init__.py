@@ -24,5 +24,7 @@ FORMATS: dict[str, Callable[[Table], str]] = {
     "csv": _lazily("csv", "wide"),
     "csv-long": _lazily("csv", "long"),
     "latex": _lazily("latex", "latex"),
+    "html": _lazily("html", "html"),
+    "json": _lazily("json", "json"),
 }
 """Format → renderer; each ends its string with one newline."""

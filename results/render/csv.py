@@ -11,12 +11,12 @@ from results.table import Table
 
 
 def wide(table: Table) -> str:
-    """One line for each row; eight fields for each column. Empty where there is no number."""
+    """One line for each row; nine fields for each column. Empty where there is no number."""
     header = ["table", "profile", "comparable", "overrides", "data", "tool", "method", "recipe", "pretrain_data"]
     for column in table.columns:
         name = f"{column.task}.{column.metric}"
         header += [f"{name}.{field}" for field in ("mean", "std", "n", "expected", "state")]
-        header += [f"{name}.published_{field}" for field in ("mean", "std", "runs")]
+        header += [f"{name}.published_{field}" for field in ("mean", "std", "runs", "source")]
     lines: list[list[object]] = []
     for line in table.lines:
         row = line.row
@@ -26,14 +26,14 @@ def wide(table: Table) -> str:
         for cell in line.cells:
             fields += [cell.mean, cell.std, cell.n, cell.expected, cell.state]
             there = cell.published
-            fields += [there.mean, there.std, there.runs] if there else [None] * 3
+            fields += [there.mean, there.std, there.runs, there.source] if there else [None] * 4
         lines.append(fields)
     return _write(header, lines)
 
 
 def long(table: Table) -> str:
     """One line for each run and metric, finished or not."""
-    header = ["table", "method", "recipe", "pretrain_data", "task", "metric", "run", "state", "value"]
+    header = ["table", "method", "recipe", "pretrain_data", "task", "metric", "pretraining", "run", "state", "value"]
     header += ["profile", "overrides", "data", "tool", "device", "key", "path"]
     lines: list[list[object]] = []
     for line in table.lines:
@@ -42,7 +42,7 @@ def long(table: Table) -> str:
                 what = [table.name, line.row.label, run.recipe, line.row.pretrain_data, run.task, column.metric]
                 number = run.metrics.get(column.metric)
                 where = [run.profile, " ".join(table.overrides), run.data, run.tool, run.device, run.key, run.path]
-                lines.append([*what, run.run, run.state, number, *where])
+                lines.append([*what, run.pretraining, run.run, run.state, number, *where])
     return _write(header, lines)
 
 

@@ -1,11 +1,15 @@
-"""A table as strings in rows and columns: what text, Markdown and LaTeX have in common."""
+"""A table as strings in rows and columns: what text, Markdown, LaTeX and HTML have in common."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import groupby
+from typing import TYPE_CHECKING
 
-from results.table import Cell, Table
+from results.table import Cell, Line, Table
+
+if TYPE_CHECKING:
+    from results.judgement import ColumnJudgement
 
 
 @dataclass(frozen=True)
@@ -17,37 +21,87 @@ class Heading:
 
 
 @dataclass(frozen=True)
+class Entry:
+    """One string of a row."""
+
+    text: str
+    bold: bool = False
+    """Whether it cannot be told from the best of its column."""
+
+
+@dataclass(frozen=True)
 class Grid:
     """Headings, and the rows in blocks that a rule sets apart."""
 
     headings: tuple[Heading, ...]
-    blocks: tuple[tuple[tuple[str, ...], ...], ...]
+    blocks: tuple[tuple[tuple[Entry, ...], ...], ...]
 
 
 def grid(table: Table) -> Grid:
-    """Method, pre-training data where rows differ in it, then ours and, where the paper has any, published."""
+    """Method, pre-training data where rows differ in it, then for each column ours and what is compared with it."""
     many_data = len({line.row.pretrain_data for line in table.lines} - {""}) > 1
-    beside = any(cell.published is not None for line in table.lines for cell in line.cells)
+    beside = beside_ours(table)
     headings = [Heading("", "method")] + [Heading("", "pre-trained on")] * many_data
     for column in table.columns:
-        headings += [Heading(column.group, column.label)] + [Heading(column.group, "published")] * beside
+        headings += [Heading(column.group, label) for label in (column.label, *beside)]
     blocks = []
     for _, lines in groupby(table.lines, key=lambda line: line.row.group):
         block = []
         for line in lines:
-            strings = [line.row.label] + [line.row.pretrain_data] * many_data
-            for cell in line.cells:
-                strings += [ours(cell, table.decimals)] + [published(cell, table.decimals)] * beside
-            block.append(tuple(strings))
+            entries = [Entry(line.row.label)] + [Entry(line.row.pretrain_data)] * many_data
+            for place in range(len(table.columns)):
+                entries += _entries(table, line, place, beside)
+            block.append(tuple(entries))
         blocks.append(tuple(block))
     return Grid(tuple(headings), tuple(blocks))
 
 
-def ours(cell: Cell, decimals: int) -> str:
+def beside_ours(table: Table) -> tuple[str, ...]:
+    """Headings of what stands beside our number of each column."""
+    judged = table.judgement
+    if table.compare == "statistics" and judged is not None:
+        baseline = next(line.row.label for line in table.lines if line.row.recipe == judged.baseline)
+        return (f"less {baseline}", *(() if judged.kind == "none" else ("verdict",)))
+    there = any(cell.published is not None for line in table.lines for cell in line.cells)
+    return ("published",) if there and table.compare == "published" else ()
+
+
+def _entries(table: Table, line: Line, place: int, beside: tuple[str, ...]) -> list[Entry]:
+    cell, judged = line.cells[place], table.judgement
+    if not beside or judged is None:
+        entries = [Entry(ours(cell, table.decimals, table.deviations))]
+        return [*entries, Entry(published(cell, table.decimals))] if beside else entries
+    column = judged.columns[place]
+    best = line.row.recipe in (column.statistics.best or ())
+    entries = [Entry(ours(cell, table.decimals, table.deviations), best)]
+    entries.append(Entry(difference(column, line.row.recipe, table.decimals)))
+    return [*entries, Entry(verdict(column, line.row.recipe))] if len(beside) > 1 else entries
+
+
+def difference(column: ColumnJudgement, recipe: str, decimals: int) -> str:
+    """``+0.51 ↑``: less the baseline, and whether it is told apart (see ``results.words.LEGEND``)."""
+    found = column.differences.get(recipe)
+    if found is None:
+        return ""
+    sign = {"higher": "↑", "lower": "↓", "not told apart": "≈", "not testable": "?"}[found.state]
+    doubt = " (w)" if found.state in {"higher", "lower"} and not found.confirmed else ""
+    return f"{found.difference:+.{decimals}f} {sign}{doubt}"
+
+
+def verdict(column: ColumnJudgement, recipe: str) -> str:
+    """The verdict of a cell, with the number of runs that would decide."""
+    found = column.verdicts.get(recipe) or column.directions.get(recipe)
+    if found is None:
+        return ""
+    return found.state + (f" (n = {found.runs})" if found.runs else "")
+
+
+def ours(cell: Cell, decimals: int, deviations: bool = True) -> str:
     """``57.12 ± 0.30``, with ``(3/5)`` when the runs are not as many as asked for; without a run, the state."""
     if cell.mean is None:
         return "—" if cell.state == "missing" else cell.state
-    return number(cell.mean, cell.std, decimals) + (f" ({cell.n}/{cell.expected})" if cell.n != cell.expected else "")
+    std = cell.std if deviations else None
+    return number(cell.mean, std, decimals) + (f" ({cell.n}/{cell.expected})" if cell.n != cell.expected else "")
 
 
 def published(cell: Cell, decimals: int) -> str:
@@ -70,3 +124,8 @@ def heading(table: Table) -> str:
 def provenance(table: Table) -> str:
     """The line that no table goes without."""
     return f"profile: {table.profile}; data: {table.data}" + (f"; tool: {table.tool}" if table.tool else "")
+
+
+def notes(table: Table) -> tuple[str, ...]:
+    """All lines below the table."""
+    return (*table.notes, *(table.judgement.words if table.judgement else ()))

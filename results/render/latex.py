@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable
 from itertools import groupby
 
-from results.render.grid import Grid, grid, provenance
+from results.render.grid import Entry, Grid, grid, notes, provenance
 from results.table import Table
 
 SPECIAL = {
@@ -31,6 +31,8 @@ SPECIAL = {
     "·": r"$\cdot$",
     "−": "$-$",
     "→": r"$\rightarrow$",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
     "≤": r"$\leq$",
     "≥": r"$\geq$",
     "≈": r"$\approx$",
@@ -93,12 +95,15 @@ def latex(table: Table) -> str:
         *_head(strings),
     ]
     for block in strings.blocks:
-        lines += [r"\midrule", *(_row(escape(string) for string in row) for row in block)]
+        lines += [r"\midrule", *(_row(map(_entry, row)) for row in block)]
     lines += [r"\bottomrule", r"\end{tabular}}"]
-    if table.notes:
-        notes = [escape(note) + r"\par" for note in table.notes]
-        lines += [r"\par\medskip", r"\begin{minipage}{\linewidth}\footnotesize\raggedright", *notes, r"\end{minipage}"]
+    if said := [escape(note) + r"\par" for note in notes(table)]:
+        lines += [r"\par\medskip", r"\begin{minipage}{\linewidth}\footnotesize\raggedright", *said, r"\end{minipage}"]
     return "\n".join([*lines, r"\end{table}"]) + "\n"
+
+
+def _entry(entry: Entry) -> str:
+    return rf"\textbf{{{escape(entry.text)}}}" if entry.bold else escape(entry.text)
 
 
 def _head(strings: Grid) -> list[str]:

@@ -7,7 +7,7 @@ import textwrap
 
 from tabulate import SEPARATING_LINE, tabulate
 
-from results.render.grid import grid, heading, provenance
+from results.render.grid import Entry, grid, heading, notes, provenance
 from results.table import Table
 
 NARROWEST, WIDEST = 80, 120
@@ -21,10 +21,11 @@ def text(table: Table) -> str:
     firsts = [group if group != before else "" for group, before in zip(groups, ["", *groups], strict=False)]
     labels = [head.label for head in strings.headings]
     headers = [f"{group}\n{label}" for group, label in zip(firsts, labels, strict=True)] if any(groups) else labels
-    columns = zip(*(row for block in strings.blocks for row in block), strict=True)
+    blocks = [[[_entry(entry) for entry in row] for row in block] for block in strings.blocks]
+    columns = zip(*(row for block in blocks for row in block), strict=True)
     widths = [max(_integer_digits(string) for string in column) for column in columns]
     rows: list[list[str] | str] = []
-    for block in strings.blocks:
+    for block in blocks:
         rows += [SEPARATING_LINE] if rows else []
         rows += [[_pad(string, width) for string, width in zip(row, widths, strict=True)] for row in block]
     body = tabulate(rows, headers, tablefmt="simple", disable_numparse=True, stralign="left", preserve_whitespace=True)
@@ -35,13 +36,17 @@ def text(table: Table) -> str:
         break_long_words=False,
         break_on_hyphens=False,
     )
-    notes = [wrapper.fill(note) for note in table.notes]
-    return "\n".join([heading(table), provenance(table), "", body, "", *notes]).rstrip() + "\n"
+    said = [wrapper.fill(note) for note in notes(table)]
+    return "\n".join([heading(table), provenance(table), "", body, "", *said]).rstrip() + "\n"
+
+
+def _entry(entry: Entry) -> str:
+    return f"{entry.text} *" if entry.bold else entry.text
 
 
 def _integer_digits(string: str) -> int:
     """Digits before the decimal point of a number; 0 for words."""
-    found = re.match(r"(\d+)\.\d", string)
+    found = re.match(r"([+-]?\d+)\.\d", string)
     return len(found[1]) if found else 0
 
 

@@ -4,12 +4,14 @@ import importlib
 import json
 import os
 import re
+from pathlib import Path
 
 import pytest
 
 from harness import cli, commands, display, status, worker
 from harness.display import Bars, Overall, Plain, numbers
 from harness.estimate import INITIAL_SECONDS, Estimates
+from harness.plan import Request, build
 from harness.reconcile import Running
 from harness.store import Store
 
@@ -147,6 +149,8 @@ def test_files_that_do_not_count_and_other_versions_are_reported(place, planned,
     said = output(capsys, "status", "1")
     assert f"does not count: {os.path.relpath(path)}: unreadable" in said.replace(str(place.folder) + "/", "")
     assert path.exists()
+    assert "unreadable (" in (table := " ".join(output(capsys, "table", "1").split()))
+    assert "Does not count: " in table
     said = output(capsys, "plan", "1", "--set", "byol.version=2")
     assert f"stale: runs/pretrain/{planned.jobs[0].name}: version 1 of byol, which is at 2 now" in said
 
@@ -403,3 +407,42 @@ def test_recipes_may_be_named_in_one_option_or_in_several(planned, capsys):
     assert output(capsys, "plan", "1", "--only", "byol", "--only", "pixcon-sr") == once
     assert "byol" in once
     assert "pixcon-sr" in once
+
+
+def test_a_table_of_several_pre_trainings_says_what_its_deviation_holds(place, planned, runs, capsys):
+    do(runs, *build(Request(tables=("1",), profile="toy.yaml", recipes=("byol",), pretrainings=2)).jobs)
+    options = ("table", "1", "--only", "byol", "--pretrain-seeds", "2")
+    text = output(capsys, *options)
+    assert "± of cells of 2 pre-trainings" in text
+    assert "2 pre-trainings of each recipe, seeds 0 to 1" in text
+    assert "std by source" in " ".join(
+        output(capsys, *options, "--compare", "statistics", "--baseline", "byol").split()
+    )
+    one = output(capsys, "table", "1", "--only", "byol")
+    assert "over fine-tuning runs of one pre-training" in one
+
+
+def test_a_table_shows_what_the_reader_asks_for(planned, runs, capsys):
+    do(runs, *planned.jobs)
+    assert "published" in output(capsys, "table", "1").split("\n\n")[1]
+    assert "published" not in output(capsys, "table", "1", "--compare", "none").split("\n\n")[1]
+    judged = output(capsys, "table", "1", "--compare", "statistics", "--margin", "1", "--no-std")
+    assert "less MoCo-V2+" in judged.split("\n\n")[1]
+    assert "±" not in judged.split("\n\n")[1]
+    for suffix in ("html", "json", "md"):
+        output(capsys, "table", "1", "--out", f"out/1.{suffix}", "--compare", "statistics")
+        assert "MoCo-V2+" in Path(f"out/1.{suffix}").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--baseline", "byol"], "--baseline: is of use to the statistics alone. Add --compare statistics."),
+        (["--margin", "2"], "--margin: is of use to the statistics alone"),
+        (["--compare", "statistics", "--baseline", "bylo"], "--baseline bylo: table1 has no such row"),
+        (["--compare", "statistics", "--margin", "-1"], "--margin -1: is not positive"),
+    ],
+)
+def test_options_of_the_statistics_that_do_not_fit_are_refused(planned, capsys, options, said):
+    assert cli.main(["table", "1", "--profile", "toy.yaml", *options]) == 2
+    assert said in capsys.readouterr().err

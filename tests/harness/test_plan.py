@@ -280,3 +280,19 @@ def test_a_protocol_that_cannot_be_met_is_refused_by_the_plan_and_one_given_up_h
     with pytest.raises(ConfigError, match="task `voc_detection`: field `processes` = 3"):
         plan(overrides=("transfer.processes=3",))
     assert changed(overrides=("transfer.waive=[batch]",)) == {(r, True) for r in ("byol", "pixcon-sr", "random-init")}
+
+
+def test_several_pre_trainings_are_an_outer_axis_that_shares_what_one_has(planned):
+    one = build(Request(tables=("1",), profile="toy.yaml", store=Path("runs")))
+    three = build(Request(tables=("1",), profile="toy.yaml", store=Path("runs"), pretrainings=3))
+    assert {job.key for job in one.jobs} < {job.key for job in three.jobs}
+    own = [job for job in three.jobs if job.recipe == "byol" and job.kind == "pretrain"]
+    assert [job.seed for job in own] == [0, 1, 2]
+    assert [job.title for job in own] == ["pretrain byol", "pretrain byol seed 1", "pretrain byol seed 2"]
+    tuned = three.jobs_of("byol", "voc_detection")
+    assert len(tuned) == 3 * len(one.jobs_of("byol", "voc_detection"))
+    assert len({job.parents["weights"].key for job in tuned}) == 3
+    assert three.seeds == (0, 1, 2)
+    assert any("3 pre-trainings of each recipe, seeds 0 to 2" in words for words in three.remarks)
+    moved = build(Request(tables=("1",), profile="toy.yaml", store=Path("runs"), pretrainings=2, seed=1))
+    assert {job.key for job in moved.jobs} < {job.key for job in three.jobs}

@@ -57,6 +57,8 @@ def edit(path, **changes):
         (lambda path: edit(path, key="0" * 64), "another job"),
         (lambda path: edit(path, status="great"), "incomplete"),
         (lambda path: edit(path, metrics=None), "incomplete"),
+        (lambda path: edit(path, metrics={"AP": float("nan")}), "incomplete"),
+        (lambda path: edit(path, metrics={"AP": "high"}), "incomplete"),
         (lambda path: edit(path, timings={}), "incomplete"),
         (lambda path: edit(path, status="failed"), "incomplete"),
     ],

@@ -3,31 +3,42 @@ failing test shows, and write it into the file if it is what a reader should see
 
 import csv
 import io
+import json
+import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from results.judgement import judge
+from results.layout import load
 from results.render import FORMATS
 from results.render.latex import escape
 from results.render.markdown import escape as escape_markdown
 
 GOLDEN = Path(__file__).parent / "golden"
 ANY_TEXT = settings(deadline=None, database=None)
-FILES = {"text": "txt", "markdown": "md", "csv": "csv", "csv-long": "long.csv", "latex": "tex"}
+FILES = {"text": "txt", "markdown": "md", "csv": "csv", "csv-long": "long.csv", "latex": "tex", "html": "html"}
 
 
 def test_every_format_has_a_golden_file():
-    assert set(FILES) == set(FORMATS)
+    assert {*FILES, "json"} == set(FORMATS)  # what JSON holds is tested below
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_table_1_looks_as_it_did(name, table):
     golden = GOLDEN / f"table1.{FILES[name]}"
     assert FORMATS[name](table) == golden.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["text", "latex", "markdown"])
+def test_table_1_with_its_statistics_looks_as_it_did(name, table):
+    golden = GOLDEN / f"table1.statistics.{FILES[name]}"
+    assert FORMATS[name](judge(table)) == golden.read_text(encoding="utf-8")
 
 
 def test_a_table_with_column_groups_and_two_pre_training_sets_looks_as_it_did(table_of, one):
@@ -122,11 +133,62 @@ DOCUMENT = r"""\documentclass{article}
 """
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_json_holds_everything_behind_a_cell(table):
+    plain = json.loads(FORMATS["json"](table))
+    assert plain["statistics"] is None
+    byol = plain["rows"][0]
+    assert byol["recipe"] == "byol"
+    assert byol["cells"][0]["values"] == [51.0, 52.5, 50.25, 51.75, 52.0]
+    assert [run["path"][-2:] for run in byol["cells"][0]["runs"]] == ["r0", "r1", "r2", "r3", "r4"]
+    assert byol["cells"][0]["published"]["std"] == 0.28
+    judged = json.loads(FORMATS["json"](judge(table)))["statistics"]
+    assert judged["columns"][0]["differences"]["byol"]["state"] == "higher"
+    assert judged["columns"][0]["statistics"]["pool"]["df"] == 10
+
+
+def test_html_escapes_and_stands_alone(table_of, runs):
+    page = FORMATS["html"](table_of(runs, data="<script>alert(1)</script> & more"))
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; more" in page
+    assert re.findall(r"(?:src|href|@import|url)\s*[=(]", page) == []
+
+
+def test_what_stands_beside_ours_and_whether_there_is_a_deviation_is_the_readers_choice(table):
+    none = FORMATS["text"](replace(table, compare="none"))
+    assert "55.73" not in none
+    bare = FORMATS["text"](replace(table, deviations=False))
+    assert "\nBYOL          51.50" in bare
+    assert "51.50 ± " not in bare
+    assert "not all of the 5 runs" not in bare
+    assert "55.73 ± 0.28" in bare  # the paper's is as printed
+
+
+@pytest.mark.parametrize("number", ["4", "5", "6"])
+def test_tables_4_to_6_give_means_alone(table_of, number, one):
+    recipe = load(number).recipes[0]
+    runs = [
+        one(recipe, index, task="coco_detection", metrics={"box_AP": 40.0 + index, "mask_AP": 36.0})
+        for index in (0, 1, 2)
+    ]
+    table = table_of(
+        runs, f"table{number}", expected={"coco_detection": 3}, known_tasks=["coco_detection"], known_recipes=[recipe]
+    )
+    assert "41.0 ± " not in FORMATS["text"](table)
+    assert "41.0 ± 1.0" in FORMATS["text"](replace(table, deviations=True))
+
+
+def has_latex():
+    """Whether pdflatex is here, and booktabs, which small installations lack."""
+    found = [shutil.which(name) for name in ("pdflatex", "kpsewhich")]
+    return all(found) and not subprocess.run(["kpsewhich", "booktabs.sty"], capture_output=True, check=False).returncode
+
+
+@pytest.mark.skipif(not has_latex(), reason="pdflatex with booktabs is not installed")
 def test_latex_compiles_with_anything_in_it(tmp_path, table_of, runs):
     every = "".join(map(chr, range(32, 0x180))) + "±×·−→≤≥≈°µμλτ†‡—–…‘’“”数Ж🙂"
     table = table_of(runs, data=every, notes=[every, "?`!` -- ''"])
-    (tmp_path / "t.tex").write_text(DOCUMENT % FORMATS["latex"](table), encoding="ascii")
+    both = FORMATS["latex"](table) + FORMATS["latex"](judge(table))
+    (tmp_path / "t.tex").write_text(DOCUMENT % both, encoding="ascii")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
     finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stdout[-2000:]

@@ -1,0 +1,102 @@
+"""A judgement in plain sentences, for the lines below a table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from results.table import Table
+
+if TYPE_CHECKING:
+    from results.judgement import ColumnJudgement, Judgement
+    from results.statistics.pooling import Pool
+
+LEGEND = (
+    "↑ ↓: told apart from {baseline} at 5 % after Holm's correction over the column; ≈: not told apart; ?: not "
+    "testable; (w): Welch's test does not confirm it. Bold or *: cannot be told from the best (Tukey-Kramer, 5 %)."
+)
+BOTH_SIDES = (
+    "Where both sides' ± hold fine-tuning only, `different` may mean another seed of the pre-training and no more. The "
+    "paper does not say whether its std is over n or n − 1: n − 1 is assumed."
+)
+
+
+def below(table: Table, judged: Judgement) -> Iterator[str]:
+    """The lines, the verdict first."""
+    labels = {line.row.recipe: line.row.label for line in table.lines}
+    yield from _verdict(judged)
+    yield LEGEND.format(baseline=labels[judged.baseline])
+    if judged.baseline not in judged.columns[0].statistics.estimates:
+        yield f"{labels[judged.baseline]} has no finished run: differences from it wait for that."
+    units = {cell.pretrainings > 1 for line in table.lines for cell in line.cells if cell.values}
+    if len(units) > 1:
+        yield "Cells of several pre-trainings and of one hold different variances; tests between them do not know."
+    for column in judged.columns:
+        yield from _column(column, labels)
+    yield from _assumptions(judged, labels)
+
+
+def _verdict(judged: Judgement) -> Iterator[str]:
+    found = [each for column in judged.columns for each in (column.verdicts or column.directions).values()]
+    tally = "; ".join(f"{number} {state}" for state, number in Counter(each.state for each in found).most_common())
+    if judged.kind == "values":
+        yield (
+            f"Verdict: {judged.overall} ({tally}). Reproduced: within ± {judged.margin:g} points of the published "
+            "value by two one-sided tests at 5 %; different: Welch's test at 5 % after Holm's correction over the "
+            "column; n: runs of ours that would decide with 80 % power if the difference is as observed."
+        )
+        yield BOTH_SIDES
+    elif judged.kind == "directions":
+        yield (
+            f"Verdict on differences from the baseline, not on values: {judged.overall}"
+            f"{f' ({tally})' if tally else ''}. Numbers of this profile and data cannot reproduce a published one."
+        )
+
+
+def _column(column: ColumnJudgement, labels: dict[str, str]) -> Iterator[str]:
+    found = column.statistics
+    if found.pool is None or len(found.estimates) < 2:
+        yield f"{found.task} {found.metric}: not testable: no two methods with a std among them."
+    else:
+        yield f"{found.task} {found.metric}: {'; '.join(_column_parts(column, found.pool, labels))}."
+    if column.decomposition is not None:
+        yield f"{found.task} {found.metric}: {column.decomposition.words}."
+
+
+def _column_parts(column: ColumnJudgement, pool: Pool, labels: dict[str, str]) -> Iterator[str]:
+    found = column.statistics
+    yield f"std {pool.std:.2f} over {pool.methods} methods, {pool.df} degrees of freedom"
+    if not pool.defensible:
+        yield f"variances differ (Brown-Forsythe p = {pool.p_equal:.3f}), so each test uses its own two (Welch)"
+    if found.detectable is not None and found.margin_within_reach is not None:
+        n = min(each.n for each in found.estimates.values())
+        yield (
+            f"n = {n} finds a difference of {found.detectable:.2f}, and shows equality within "
+            f"± {found.margin_within_reach:.2f}, with 80 % power"
+        )
+    if found.probabilities:
+        first = max(found.probabilities, key=lambda name: found.probabilities[name])
+        yield f"best is {labels[first]} with probability {found.probabilities[first]:.2f}"
+    yield from _agreement(column)
+
+
+def _agreement(column: ColumnJudgement) -> list[str]:
+    found = column.agreement
+    if found is None:
+        return []
+    interval = f" [{found.interval.low:.2f}, {found.interval.high:.2f}]" if found.interval else ""
+    p = "not testable" if found.p is None else f"p = {found.p:.3f}"
+    return [f"order beside the paper's: Kendall's tau {found.tau:.2f}{interval} over {found.methods} methods, {p}"]
+
+
+def _assumptions(judged: Judgement, labels: dict[str, str]) -> Iterator[str]:
+    """Each assumption once, with the cells whose verdict rests on it."""
+    resting: dict[str, list[str]] = {}
+    for column in judged.columns:
+        for name, found in (column.verdicts or column.directions).items():
+            if found.state != "not run":
+                for words in found.assumptions:
+                    resting.setdefault(words, []).append(f"{labels[name]} {column.statistics.metric}")
+    for words, cells in resting.items():
+        yield f"Rests on: {words} ({', '.join(cells)})."
