@@ -104,11 +104,7 @@ def differences(table: Table, baseline: str, labels: dict[str, str]) -> list[Pan
 
     panels = []
     for at, column in enumerate(table.columns):
-        cells = {line.row.recipe: line.cells[at] for line in table.lines}
-        groups = {
-            name: [run.metrics[column.metric] for run in cell.runs if run.state == "done"]
-            for name, cell in cells.items()
-        }
+        groups = {line.row.recipe: line.cells[at].values for line in table.lines}
         found = analyse(column.task, column.metric, groups, baseline)
         entries = tuple(_entry(each, labels) for each in found.differences)
         if entries:
