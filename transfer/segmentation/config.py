@@ -13,6 +13,8 @@ from transfer.protocol import Share
 from transfer.segmentation_config import Head, PolyDecay, SegmentationTask
 
 Settings = dict[str, Any]
+Axes = tuple[str, int]
+"""The task's name and the run's seed."""
 
 
 def settings(
@@ -31,18 +33,6 @@ def settings(
         out: the run's; mmengine writes its log and this config below it.
     """
     axes = (config.name, seed)
-    train = {
-        "batch_size": share.batch,
-        "dataset": _data_set(config, data, list(config.sets.train), axes, _train_pipeline(config)),
-        "sampler": {
-            "type": "PlaceSampler", "axes": axes, "share": share.batch, "rank": rank, "processes": share.processes
-        },
-    }  # fmt: skip
-    test = {
-        "batch_size": 1,
-        "dataset": _data_set(config, data, [config.sets.test], axes, _test_pipeline(config)) | {"test_mode": True},
-        "sampler": {"type": "DefaultSampler", "shuffle": False},
-    }
     reading = {
         "num_workers": config.workers,
         "persistent_workers": config.workers > 0,
@@ -56,24 +46,14 @@ def settings(
             "experiment_name": f"{config.name}-{seed}",
             "randomness": {"seed": derive_seed(config.name, "init", seed) % 2**32},
             "model": _model(config, share, weights),
-            "train_dataloader": {**train, **reading},
-            "test_dataloader": {**test, **reading},
+            "train_dataloader": {**_training(config, share, rank, data, axes), **reading},
+            "test_dataloader": {**_testing(config, data, axes), **reading},
             "test_evaluator": {"type": "MeanIoU", "collect_device": "gpu"},
             "train_cfg": {"type": "PlacedTrainLoop", "max_iters": iterations, "val_interval": iterations + 1},
             "test_cfg": {"type": "TestLoop"},
             "optim_wrapper": _optimiser(config),
             "param_scheduler": [_decay(config)],
-            "default_hooks": {
-                "runtime_info": {"type": "RuntimeInfoHook"},
-                "timer": {"type": "IterTimerHook"},
-                "logger": {"type": "LoggerHook", "interval": 50, "log_metric_by_epoch": False},
-                "param_scheduler": {"type": "ParamSchedulerHook"},
-                "checkpoint": {
-                    "type": "CheckpointHook", "by_epoch": False, "interval": config.checkpoint_every,
-                    "filename_tmpl": "checkpoint.pt",
-                },
-                "sampler_seed": None,
-            },
+            "default_hooks": _hooks(config),
             "log_processor": {"by_epoch": False},
             "launcher": "pytorch" if share.processes > 1 else "none",
             "env_cfg": {"cudnn_benchmark": False},
@@ -82,7 +62,32 @@ def settings(
             "run": {"device": device, "channels_last": config.channels_last, "checkpoint": str(checkpoint)},
         },
         format_python_code=False,  # yapf would take .6 s at every checkpoint, whose header is this config
-    )  # fmt: skip
+    )
+
+
+def _training(config: SegmentationTask, share: Share, rank: int, data: Path, axes: Axes) -> Settings:
+    dataset = _data_set(config, data, list(config.sets.train), axes, _train_pipeline(config))
+    place = {"share": share.batch, "rank": rank, "processes": share.processes}
+    return {"batch_size": share.batch, "dataset": dataset, "sampler": {"type": "PlaceSampler", "axes": axes, **place}}
+
+
+def _testing(config: SegmentationTask, data: Path, axes: Axes) -> Settings:
+    dataset = _data_set(config, data, [config.sets.test], axes, _test_pipeline(config))
+    sampler = {"type": "DefaultSampler", "shuffle": False}
+    return {"batch_size": 1, "dataset": {**dataset, "test_mode": True}, "sampler": sampler}
+
+
+def _hooks(config: SegmentationTask) -> dict[str, Settings | None]:
+    """mmengine's own; where checkpoints go is the runner's affair."""
+    checkpoints = {"by_epoch": False, "interval": config.checkpoint_every, "filename_tmpl": "checkpoint.pt"}
+    return {
+        "runtime_info": {"type": "RuntimeInfoHook"},
+        "timer": {"type": "IterTimerHook"},
+        "logger": {"type": "LoggerHook", "interval": 50, "log_metric_by_epoch": False},
+        "param_scheduler": {"type": "ParamSchedulerHook"},
+        "checkpoint": {"type": "CheckpointHook", **checkpoints},
+        "sampler_seed": None,
+    }
 
 
 def _model(config: SegmentationTask, share: Share, weights: Path) -> Settings:
@@ -142,9 +147,7 @@ def _head(config: SegmentationTask, head: Head, norm: Settings, weight: float) -
     }
 
 
-def _data_set(
-    config: SegmentationTask, data: Path, sets: list[str], axes: tuple[str, int], pipeline: list[Settings]
-) -> Settings:
+def _data_set(config: SegmentationTask, data: Path, sets: list[str], axes: Axes, pipeline: list[Settings]) -> Settings:
     return {
         "type": "LabelMaps", "layout": config.layout, "root": str(data), "sets": sets, "axes": axes,
         "pipeline": pipeline,
