@@ -131,6 +131,21 @@ def follow(task: TaskConfig, weights: Job) -> TaskConfig:
     return followed.model_copy(update={"tool": chosen}) if chosen in followed.tools else followed
 
 
+def has(store: Store, there: Sequence[str], job: Job) -> bool:
+    """Whether the store has a run of ``job``, or of what it was at another version."""
+    if job.name in there:
+        return True
+    same = {"profile": job.profile, "overrides": list(job.overrides), "data": job.data["fingerprint"]}
+    for name in there:
+        if name.rpartition("-")[0] == job.stem:
+            other = store.written("transfer", name)
+            if isinstance(other.get("data"), dict):
+                other["data"] = other["data"].get("fingerprint")
+            if other.get("version") != job.version and all(other.get(what) == value for what, value in same.items()):
+                return True
+    return False
+
+
 def notes(brought: Mapping[str, Job], jobs: Sequence[Job], profile: profiles.Profile) -> list[str]:
     """What a reader has to know of rows of weights that were brought in."""
     lines = []

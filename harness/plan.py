@@ -169,12 +169,15 @@ def build(request: Request) -> Plan:
 def _evaluated(
     builder: Builder, store: Store, names: Sequence[str], tasks: Sequence[TaskConfig]
 ) -> dict[str, list[str]]:
-    """Of weights brought in, name → the tasks of which the store has a run of theirs: what tables show unasked."""
-    there, found = set(store.names("transfer")), dict[str, list[str]]()
+    """Of weights brought in, name → the tasks of which the store has a run of theirs: what tables show unasked.
+
+    One of another version of the task, all else equal, counts: its row is not lost, but stale.
+    """
+    there, found = store.names("transfer"), dict[str, list[str]]()
     for name, task in product(names, tasks):
         probe = builder.anew()
         with suppress(DataError):  # said where the table's own jobs are made
-            if any(probe.transfer(name, task, run).name in there for run in range(task.runs)):
+            if any(imports.has(store, there, probe.transfer(name, task, run)) for run in range(task.runs)):
                 found.setdefault(name, []).append(task.name)
     return found
 

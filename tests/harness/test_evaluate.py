@@ -87,6 +87,16 @@ def test_tables_status_and_plan_know_what_was_evaluated_and_nothing_else_is_run(
     assert {layout.name for layout in plan(tables=("1", "2")).layouts if "Theirs" in layout.recipes} == {"table1"}
 
 
+def test_a_row_of_another_version_of_the_task_is_stale_and_not_lost(place, weights, capsys):
+    evaluated(place)
+    assert "Theirs" not in said(capsys, "status", "1", "--set", "voc_detection.version=2")  # another experiment
+    for path in (place.store / "transfer").glob("*/job.json"):
+        path.write_text(path.read_text().replace('"version": 1', '"version": 9'))
+    for path in (place.store / "transfer").iterdir():
+        path.rename(path.with_name(path.name[:-1] + "x"))  # its key was another, too
+    assert "Theirs ✓ done oo" in said(capsys, "status", "1")
+
+
 def test_the_same_file_is_the_same_runs_wherever_it_lies(place, weights):
     before = evaluated(place)
     weights.rename("moved.pth")
