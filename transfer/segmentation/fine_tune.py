@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -71,5 +72,7 @@ def fine_tune(
             del runner
     finally:
         tell.close()
+        if config.workers:
+            gc.collect()  # readers would outlive the runner, whose parts refer to one another
     distributed.stop()
     return found

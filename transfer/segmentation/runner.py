@@ -5,7 +5,8 @@ from __future__ import annotations
 import pickle
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
@@ -107,7 +108,8 @@ class TaskRunner(Runner):
         if not zipfile.is_zipfile(filename):
             raise WeightsError(filename, "is no checkpoint of this run (it is empty or cut short)", REMEDY)
         try:
-            return super().load_checkpoint(filename, map_location, strict=True, **keywords)
+            with redirect_stdout(StringIO()):  # mmengine prints where it loads from
+                return super().load_checkpoint(filename, map_location, strict=True, **keywords)
         except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError, TypeError) as error:
             problem = f"is no checkpoint of this run ({' '.join(str(error).split())[:200]})"
             raise WeightsError(filename, problem, REMEDY) from error

@@ -2,6 +2,7 @@
 
 import json
 import math
+import multiprocessing
 import sys
 
 import numpy as np
@@ -73,6 +74,7 @@ def test_what_a_run_leaves_and_says(task, fine_tune, capfd):
     curves = EventAccumulator(str(folder / "curves"))
     curves.Reload()
     assert [event.step for event in curves.Scalars("train/loss")] == [1, 2, 3, 4, 5, 6]
+    fine_tune(task, "out")
     assert capfd.readouterr() == ("", "")
     assert any("Iter(train)" in path.read_text() for path in folder.glob("mmsegmentation/*/*.log"))
 
@@ -83,7 +85,11 @@ def test_nothing_is_left_of_a_run_that_a_second_one_in_the_process_would_find(vo
 
     before = [dict(each._instance_dict) for each in (MMLogger, MessageHub, DefaultScope)]
     states = np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
-    fine_tune(voc, "first")
+    fine_tune(voc, "first", workers=1)
+    readers = multiprocessing.active_children()
+    for reader in readers:
+        reader.join(20)
+    assert not any(reader.is_alive() for reader in readers)
     assert [dict(each._instance_dict) for each in (MMLogger, MessageHub, DefaultScope)] == before
     assert (np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()) == states
     _, first = fine_tune(voc, "first")
