@@ -12,6 +12,7 @@ from ground.config import suggest
 from ground.errors import ConfigError
 from harness import commands, status, tabulate
 from harness import plan as planning
+from harness.curve import CURVE
 from harness.plan import Plan
 from harness.store import Look, Store
 
@@ -55,8 +56,11 @@ def curves(plan: Plan, store: Store, looks: dict[str, Look]) -> Iterator[Figure]
     finetuning: dict[str, dict[str, list[Series]]] = {}
     labels = {row.recipe: row.label for layout in reversed(plan.layouts) for row in layout.rows}
     for job in plan.jobs:
-        series = drawing.read(store.directory(job) / CURVES) if looks[job.name].state == "done" else None
-        if series is None or job.recipe not in labels:
+        if looks[job.name].state != "done" or job.recipe not in labels:
+            continue
+        folder = store.directory(job)
+        series = drawing.read(folder / CURVES) or drawing.read_losses(folder / CURVE)
+        if series is None:
             continue
         if job.task is None:
             pretraining.setdefault(labels[job.recipe], []).append(series)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ground.errors import UserError
+from harness.curve import CURVE
 from harness.jobs import Job
 from harness.plan import Plan
 from harness.store import Look, Store, read_job
@@ -65,14 +66,15 @@ def steps(plan: Plan, store: Store, jobs: Sequence[Job], looks: dict[str, Look])
 
 
 def faults(steps: Sequence[Step]) -> Iterator[str]:
-    """What is not as the records say: settings, parents, every output's hash, the data. Reads all of it."""
+    """What is not as the records say: settings, parents, hashes of outputs and losses, the data. Reads all of it."""
     fingerprints: dict[tuple[str, str], str] = {}
     for step in steps:
         if not step.done or step.look.record is None:
             yield f"{step.directory}: is not finished ({step.look.state})"
             continue
         yield from _record_faults(step)
-        for name, expected in sorted(step.look.record["outputs"].items()):
+        curve = {CURVE: step.look.record["curve"]} if step.look.record.get("curve") else {}
+        for name, expected in sorted((step.look.record["outputs"] | curve).items()):
             path = step.directory / name
             if not path.exists():
                 yield f"{path}: is gone"

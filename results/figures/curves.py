@@ -65,6 +65,17 @@ def read(folder: Path) -> Series | None:
     return Series(np.array(steps, dtype=float), np.array([latest[step] for step in steps], dtype=float))
 
 
+def read_losses(path: Path) -> Series | None:
+    """The losses in a run's ``curve.csv``; None if there are none."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()[1:]
+    except FileNotFoundError:
+        return None
+    latest = {float(step): float(loss) for step, _, loss in (line.partition(",") for line in lines)}
+    steps = sorted(latest)
+    return Series(np.array(steps), np.array([latest[step] for step in steps])) if steps else None
+
+
 def band(series: Sequence[Series], window: int = 1) -> Band:
     """Mean, least and greatest of several runs, each smoothed before, at their common steps.
 

@@ -39,6 +39,15 @@ def test_a_run_without_curves_has_none(tmp_path):
     assert curves.read(tmp_path / "other") is None
 
 
+def test_where_there_is_no_tensorboard_the_run_s_own_losses_are_read(tmp_path):
+    (tmp_path / "curve.csv").write_text("step,loss\n1,2.5\n3,1.5\n")
+    found = curves.read_losses(tmp_path / "curve.csv")
+    assert (found.steps.tolist(), found.values.tolist()) == ([1, 3], [2.5, 1.5])
+    (tmp_path / "empty.csv").write_text("step,loss\n")
+    assert curves.read_losses(tmp_path / "empty.csv") is None
+    assert curves.read_losses(tmp_path / "gone.csv") is None
+
+
 def test_a_running_mean_is_as_wide_as_both_sides_allow():
     assert curves.running_mean(np.array([0.0, 3, 6, 0, 0]), 3).tolist() == [0, 3, 3, 2, 0]
     assert curves.running_mean(np.array([1.0, 2]), 1).tolist() == [1, 2]
