@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from results.statistics.contrasts import Difference
     from results.table import Table
 
-FLOOR = "random-init"
-"""The baseline unless said, where a table has it; else the table's first method."""
 CURVES = "curves"
 
 
@@ -91,7 +89,7 @@ def forest(tables: list[Table], baseline: str | None) -> Iterator[Figure]:
 
     table = tables[0]
     labels = {line.row.recipe: line.row.label for line in table.lines}
-    chosen = baseline or (FLOOR if FLOOR in labels else next(iter(labels)))
+    chosen = baseline or table.baseline
     if chosen not in labels:
         raise ConfigError(f"--baseline {chosen}", f"is no method of {table.name}", suggest(chosen, list(labels)))
     panels = differences(table, chosen, labels)

@@ -264,7 +264,7 @@ def _figure(parser: Parser) -> None:
         help="figure 1: a column for weights from elsewhere; may be given several times",
     )
     parser.add_argument("--epochs", metavar="N,…", help="figure 2: which of the epochs that were kept (default: all)")
-    parser.add_argument("--baseline", metavar="RECIPE", help="forest: whom to compare with (default: random-init)")
+    parser.add_argument("--baseline", metavar="RECIPE", help="forest: whom to compare with (default: the table's own)")
     parser.add_argument("--draw", type=int, default=0, metavar="N", help="figure 2: other crops and colours")
     parser.add_argument("--side", type=_cells, metavar="PIXELS", help="side of a view (default: 1024 for crops of 224)")
     parser.add_argument(

@@ -56,7 +56,8 @@ def show_report(options: Namespace) -> int:
 def gather(options: Namespace) -> Report:
     """All that the page shows. Without tables in the options: every table that has a run, else the first."""
     from results import layout
-    from results.report.page import Report
+    from results.judgement import judge
+    from results.report import page
 
     chosen = bool(options.tables)
     options.tables = options.tables or layout.names()
@@ -65,18 +66,19 @@ def gather(options: Namespace) -> Report:
     tables = tabulate.filled(plan, store, looks)
     if not chosen:
         tables = [table for table in tables if _begun(table)] or tables[:1]
+    tables = [judge(table) if _compared(table) else table for table in tables]
     behind = _behind(plan, tables)
     marks = [*(f"does not count: {line}" for line in status.problems(looks))]
     marks += [f"stale: {line}" for line in status.stale(store, behind, looks)]
     marks += [f"older code: {line}" for line in aging.lines((job, looks[job.name]) for job in behind)]
-    return Report(
+    return page.Report(
         title="Dense self-supervised pre-training: "
         + ", ".join(f"Table {t.number}" if t.number else t.title for t in tables),
         profile=plan.label,
         data=plan.source.words,
         remarks=plan.remarks,
         tables=tables,
-        judged=[],
+        judged=[judged for table in tables if (judged := page.judged(table))],
         pictures=[*_charts(plan, store, looks, tables), *_drawn(options.out.parent)],
         failures=[failure for job in behind if (failure := _failure(store, job, looks[job.name]))],
         works=[_work(store, job, looks[job.name]) for job in behind],
@@ -87,6 +89,12 @@ def gather(options: Namespace) -> Report:
 def _begun(table: Table) -> bool:
     states = {run.state for line in table.lines for cell in line.cells for run in cell.runs}
     return bool(states - {"missing", "no data"})
+
+
+def _compared(table: Table) -> bool:
+    """Whether there is something to judge: finished runs of two methods, or of one that the paper has, too."""
+    done = [line for line in table.lines if any(cell.n for cell in line.cells)]
+    return len(done) > 1 or any(cell.n and cell.published for line in done for cell in line.cells)
 
 
 def _behind(plan: Plan, tables: Sequence[Table]) -> list[Job]:

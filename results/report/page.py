@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from results.render.grid import heading, number, ours, published
+from results.layout import Column
+from results.render.grid import Grid, Heading, grid, heading, ours, published
 from results.table import Cell, Line, Table
 
 HOME = Path(__file__).parent
@@ -66,10 +68,11 @@ class Work:
 
 @dataclass(frozen=True)
 class Judged:
-    """What a table's runs say, in lines, and in one word against the paper."""
+    """What a table's runs say: against the paper in a word, against the baseline in a grid, the rest in lines."""
 
     table: str
     overall: str
+    grid: Grid
     lines: Sequence[str]
 
 
@@ -111,7 +114,7 @@ def render(report: Report) -> str:
     environment = Environment(
         loader=FileSystemLoader(HOME), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"anchor": anchor, "duration": _duration, "figure": _figure}
+    environment.filters |= {"anchor": anchor, "duration": _duration, "neighbours": _neighbours, "value": _value}
     style, script = ((HOME / name).read_text(encoding="utf-8") for name in ("style.css", "sort.js"))
     page = environment.get_template("page.html.j2")
     shown = {
@@ -119,10 +122,16 @@ def render(report: Report) -> str:
         "runs": _runs,
         "published": published,
         "heading": heading,
-        "groups": _groups,
+        "best": _best,
         "states": STATES,
     }
     return page.render(report=report, style=style, script=script, **shown) + "\n"
+
+
+def judged(table: Table) -> Judged | None:
+    """A table's judgement for the page; None for a table that was not judged."""
+    found = table.judgement
+    return Judged(heading(table), found.overall, grid(table), found.words) if found else None
 
 
 def anchor(words: str) -> str:
@@ -130,13 +139,25 @@ def anchor(words: str) -> str:
     return "".join(letter if letter.isalnum() else "-" for letter in words.casefold())
 
 
-def _cell(cell: Cell, decimals: int) -> str:
-    return ours(cell, decimals)
+def _cell(cell: Cell, table: Table) -> str:
+    return ours(cell, table.decimals, table.deviations)
 
 
-def _groups(table: Table) -> list[tuple[str, int]]:
+def _best(line: Line, place: int, table: Table) -> bool:
+    """Whether a cell cannot be told from its column's best."""
+    found = table.judgement
+    return found is not None and line.row.recipe in (found.columns[place].statistics.best or ())
+
+
+def _neighbours(columns: Sequence[Column | Heading]) -> list[tuple[str, int]]:
     """Headings over neighbouring columns that share one, and how many these are."""
-    return [(words, len(list(columns))) for words, columns in groupby(table.columns, key=lambda column: column.group)]
+    return [(words, len(list(shared))) for words, shared in groupby(columns, key=lambda column: column.group)]
+
+
+def _value(words: str) -> str:
+    """The number that an entry of a grid begins with, to sort by; empty if it begins with none."""
+    found = re.match(r"[+-]?\d+(\.\d+)?(?= |$)", words)
+    return found[0] if found else ""
 
 
 def _runs(line: Line, place: int, table: Table) -> str:
@@ -144,10 +165,6 @@ def _runs(line: Line, place: int, table: Table) -> str:
     cell, metric = line.cells[place], table.columns[place].metric
     values = [f"{run.metrics[metric]:.{table.decimals}f}" for run in cell.runs if run.state == "done"]
     return f"runs: {', '.join(values)}" if values else ""
-
-
-def _figure(value: float | None, decimals: int = 2) -> str:
-    return "" if value is None else number(value, None, decimals)
 
 
 def _duration(seconds: float | None) -> str:

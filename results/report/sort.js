@@ -1,4 +1,4 @@
-// A click on a heading sorts its table by that column: numbers first, those without a number last.
+// A click on a heading sorts its table by that column: numbers first, then words, then what is empty.
 for (const button of document.querySelectorAll("th button")) {
   button.addEventListener("click", () => {
     const head = button.closest("th"), table = head.closest("table"), body = table.tBodies[0];
@@ -12,7 +12,8 @@ for (const button of document.querySelectorAll("th button")) {
       const [a, b] = [key(one), key(other)];
       if (a === "" || b === "") return (a === "") - (b === "");
       const [x, y] = [Number(a), Number(b)];
-      const order = Number.isNaN(x) || Number.isNaN(y) ? a.localeCompare(b, undefined, { numeric: true }) : x - y;
+      if (Number.isNaN(x) !== Number.isNaN(y)) return Number.isNaN(x) - Number.isNaN(y);
+      const order = Number.isNaN(x) ? a.localeCompare(b, undefined, { numeric: true }) : x - y;
       return down ? -order : order;
     });
     body.append(...rows);

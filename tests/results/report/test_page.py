@@ -8,7 +8,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from results.report.page import Failure, Judged, Picture, Report, Work, render
+from results.judgement import judge
+from results.report.page import Failure, Picture, Report, Work, judged, render
 
 VOID = {"meta", "img", "br", "link", "input"}
 
@@ -29,8 +30,8 @@ def report(table):
         profile="smoke",
         data="scenes",
         remarks=["overrides: a=1"],
-        tables=[table],
-        judged=[Judged("Table 1", "inconclusive", ["PixCon-SR: not run"])],
+        tables=[judge(table)],
+        judged=[judged(judge(table))],
         pictures=[Picture("Heat", "Means.", "svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>")],
         failures=[
             Failure("voc_detection byol run 0", "code: RuntimeError", "runs/a/log.txt", "<script>alert(1)</script>")
@@ -89,10 +90,26 @@ def test_cells_show_our_number_and_the_published_one_and_sort_by_the_mean(report
     page = Page(render(report))
     cells = [each for each in page.all("td") if "title" in each and "data-value" in each]
     assert cells[0] == {"data-value": "51.5", "title": "runs: 51.00, 52.50, 50.25, 51.75, 52.00"}
-    for words in ("51.50 ± 0.88", "49.08 ± 0.63 (3/5)", "55.73 ± 0.28", "running", "not implemented", "inconclusive"):
+    for words in (
+        "51.50 ± 0.88",
+        "49.08 ± 0.63 (3/5)",
+        "55.73 ± 0.28",
+        "running",
+        "not implemented",
+        "not run",
+        "less MoCo-V2+",
+    ):
         assert words in page.texts
     columns = {each["data-column"] for each in page.all("th") if "data-column" in each}
     assert columns >= {str(place) for place in range(14)}
+
+
+def test_the_group_of_best_is_bold_and_differences_sort_by_their_number(report):
+    text = render(report)
+    assert "<strong>51.50 ± 0.88</strong>" in text
+    assert "<strong>49.08" not in text
+    assert re.search(r'<td data-value="\+2\.42">\+2\.42 ↑</td>', text)
+    assert judged(dataclasses.replace(report.tables[0], judgement=None)) is None
 
 
 def test_what_runs_and_logs_say_is_text_and_never_markup(report):
