@@ -25,8 +25,12 @@ def check(path: Path, contents: Contents) -> None:
     """Refuse a network that has our tensors and is another one by its own record.
 
     Raises:
-        WeightsError: the config that OpenMMLab's tools store names Caffe's strides.
+        WeightsError: the config that OpenMMLab's tools store names Caffe's strides, or the file is the one that our
+            pre-trainings leave to compare images with: a student, also where the teacher is handed over.
     """
+    if {"backbone", "projectors"} <= contents.header.keys():
+        problem = "is a pre-training's network to compare images with, not what its recipe hands over"
+        raise WeightsError(path, problem, "Name the backbone.safetensors beside it.")
     if _CAFFE_STRIDE.search(_config(contents)):
         problem = (
             "strides in its 1x1 convolutions (`style='caffe'` in its config) where the tasks have it in the 3x3 ones"

@@ -48,6 +48,8 @@ def test_the_hash_of_tensors_is_that_of_names_shapes_and_values(trained):
     assert tensors_sha256(dict(reversed(trained.items()))) == base
     assert tensors_sha256(trained | {"bn1.num_batches_tracked": torch.tensor(9)}) == base
     assert tensors_sha256(trained | {"conv1.weight": weight.to(memory_format=torch.channels_last)}) == base
+    one = trained["layer2.0.downsample.0.weight"]  # 1×1: contiguous to torch with the strides of another order, too
+    assert tensors_sha256(trained | {"layer2.0.downsample.0.weight": one.to(memory_format=torch.channels_last)}) == base
     for other in (weight + 1e-3, weight.reshape(3, 32, 7, 7), weight.double()):
         assert tensors_sha256(trained | {"conv1.weight": other}) != base
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from ground.backbones import build
 from ground.errors import WeightsError
@@ -19,6 +20,15 @@ def test_strides_in_the_1x1_convolutions_are_refused_where_a_config_says_so(tmp_
         imported(tmp_path / "w.pth")
     torch.save({"meta": {"config": "style='pytorch'"}, "state_dict": state}, tmp_path / "w.pth")
     assert imported(tmp_path / "w.pth").notes == ()
+
+
+def test_the_network_that_compares_images_is_not_what_a_run_hands_over(tmp_path, trained):
+    student = {f"backbone.{name}": tensor for name, tensor in trained.items()}
+    save_file(student, tmp_path / "network.safetensors", {"backbone": "resnet10_w32", "projectors": "{}"})
+    with pytest.raises(
+        WeightsError, match=r"not what its recipe hands over\. Name the backbone\.safetensors beside it"
+    ):
+        imported(tmp_path / "network.safetensors")
 
 
 def test_images_in_bgr_are_said_where_a_config_says_so(tmp_path, trained):
