@@ -41,6 +41,13 @@ class Checkpointer(DetectionCheckpointer):
         """Name the file that a resumed run goes on from."""
         write_text(Path(self.save_dir, "last_checkpoint"), last_filename_basename)
 
+    def keep_last(self) -> None:
+        """Delete what earlier attempts and iterations left; the file that `last_checkpoint` names stays."""
+        if self.save_to_disk:
+            kept = {"last_checkpoint", Path(self.get_checkpoint_file()).name}
+            for passed in (file for file in Path(self.save_dir).glob("*") if file.is_file() and file.name not in kept):
+                passed.unlink()
+
     def load(self, path: str, *arguments: Any, **keywords: Any) -> dict[str, Any]:
         """What detectron2's does.
 

@@ -89,10 +89,9 @@ def _in_process(
         facts = Facts(home, _facts(met, seed, weights))
         first = comm.get_rank() * share.batch
         run = Run(met, seed, labels.train, slice(first, first + share.batch), out, report, tester.total)
-        Trainer(cfg, run, model, facts, tester).train()
-    if comm.is_main_process():
-        for passed in home.glob("model_0*.pth"):
-            passed.unlink()
+        trainer = Trainer(cfg, run, model, facts, tester)
+        trainer.train()
+        trainer.checkpointer.keep_last()
     return tester.found
 
 

@@ -75,6 +75,7 @@ class Trainer(DefaultTrainer):
         self.checkpointer = Checkpointer(model, cfg.OUTPUT_DIR, run=facts, trainer=weakref.proxy(self))
         self.register_hooks(self.build_hooks())  # before loading: the schedule's state is a hook's
         self.resume_or_load(resume=True)
+        self.checkpointer.keep_last()
         self.data_loader = self._batches(self.start_iter, self._begin)
 
     def _batches(self, start: int, begin: Callable[[int, list[Entry]], None]) -> Batches:

@@ -57,7 +57,11 @@ def test_killed_anywhere_it_ends_in_the_same_bits(fine_tune, tmp_path):
         with pytest.raises(Killed):
             fine_tune("killed", report=killer(at))
         assert not (tmp_path / "killed" / "detections.json").exists()
+        (tmp_path / "killed" / "detectron2" / ".model_0000001.pth.7.part").write_text(
+            "of a process killed while writing"
+        )
     resumed, again = fine_tune("killed")
+    assert sorted(path.name for path in (again / "detectron2").iterdir()) == ["last_checkpoint", "model_final.pth"]
     assert resumed == straight
     assert same(folder, again)
     curves = EventAccumulator(str(again / "curves"))
