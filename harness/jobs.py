@@ -22,6 +22,11 @@ class Parent:
     name: str
     key: str
 
+    @property
+    def stem(self) -> str:
+        """As of a job."""
+        return self.name.rpartition("-")[0]
+
 
 @dataclass(frozen=True)
 class Job:

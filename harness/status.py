@@ -71,18 +71,20 @@ def stale(store: Store, jobs: Sequence[Job], looks: Mapping[str, Look]) -> list[
 
 
 def _aged(store: Store, job: Job, name: str, plan: Mapping[str, Job]) -> str:
-    """Which version that is not today's a run directory was made by; empty if it was by none."""
+    """Which version that is not today's a run directory was made by; empty if it was by none, or rests on others."""
     other = store.written(job.kind, name)
+    parents = other["parents"] if isinstance(other.get("parents"), dict) else {}
+    names = {role: str(each.get("name")) for role, each in parents.items() if isinstance(each, dict)}
+    if any(names[role].rpartition("-")[0] != job.parents[role].stem for role in names.keys() & job.parents.keys()):
+        return ""  # of the same task and repeat, from another pre-training
     version = other.get("version")
     if not isinstance(version, int):
         return ""
     if version != job.version:
         return f"version {version} of {job.subject}, which is at {job.version} now"
-    parents = other["parents"] if isinstance(other.get("parents"), dict) else {}
     for role, parent in job.parents.items():
-        theirs = parents.get(role)
-        if parent.name in plan and isinstance(theirs, dict) and theirs.get("name") != parent.name:
-            words = _aged(store, plan[parent.name], str(theirs.get("name")), plan)
+        if parent.name in plan and role in names and names[role] != parent.name:
+            words = _aged(store, plan[parent.name], names[role], plan)
             if words:
                 return words
     return ""

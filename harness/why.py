@@ -17,7 +17,7 @@ from harness.store import Store
 
 if TYPE_CHECKING:
     from results.layout import Column, Layout, Row
-    from results.table import Cell
+    from results.table import Cell, Table
 
 
 @dataclass(frozen=True)
@@ -40,21 +40,23 @@ def show_why(options: Namespace) -> int:
     """
     from results import layout
 
-    table, row, column = _parts(options.cell)
-    if (f"table{table}" if table.isdigit() else table) not in layout.names():
-        raise ConfigError(f"why {options.cell}", f"no table `{table}`", suggest(table, layout.names()))
-    options.tables = [table]
+    name, row, column = _parts(options.cell)
+    if (f"table{name}" if name.isdigit() else name) not in layout.names():
+        raise ConfigError(f"why {options.cell}", f"no table `{name}`", suggest(name, layout.names()))
+    options.tables = [name]
     wanted = commands.request(options)
     plan, store = planning.build(wanted), Store(wanted.store)
     looks = status.survey(store, plan.jobs)
     place = locate(plan.layouts[0], row, column, options.cell)
-    cell = _cell(tabulate.filled(plan, store, looks)[0].lines, place)
+    table = tabulate.filled(plan, store, looks)[0]
+    cell = _cell(table.lines, place)
     runs, behind = trace.steps(plan, store, plan.jobs_of(place.row.recipe, place.column.task), looks)
     older = status.older(store, [step.job for step in (*behind, *runs)], looks)
     marks = [f"stale: {line}" for lines in older.values() for line in lines]
     marks += [f"older code: {line}" for line in aging.lines((step.job, step.look) for step in (*behind, *runs))]
     faults = list(trace.faults([*behind, *runs])) if options.verify else None
     heading = {"cell": str(place), "profile": plan.label, "data": plan.source.words, "remarks": plan.remarks}
+    heading["judgement"] = _judgement(table, place) if cell.n else []
     if options.json:
         told = heading | _numbers(place, cell) | {
             "runs": [step.told() for step in runs],
@@ -139,6 +141,23 @@ def _numbers(place: Address, cell: Cell) -> dict[str, Any]:
         "mean": cell.mean, "std": cell.std, "n": cell.n, "expected": cell.expected, "state": cell.state,
         "published": cell.published.model_dump(mode="json") if cell.published else None,
     }  # fmt: skip
+
+
+def _judgement(table: Table, place: Address) -> list[str]:
+    """What the statistics say of a cell: whether it is told from the baseline, and the verdict against the paper."""
+    from results.judgement import judge
+    from results.render.grid import difference, verdict
+
+    judged = judge(table).judgement
+    if judged is None:
+        return []
+    column, recipe = judged.columns[place.layout.columns.index(place.column)], place.row.recipe
+    baseline = next(line.row.label for line in table.lines if line.row.recipe == judged.baseline)
+    found, against = difference(column, recipe, table.decimals), verdict(column, recipe)
+    state = f", {column.differences[recipe].state}" if recipe in column.differences else ""
+    lines = [f"less {baseline}: {found}{state}"] if found else []
+    kind = "published value" if judged.kind == "values" else "published difference"
+    return lines + ([f"verdict on the {kind}: {against}"] if against not in {"", "not run"} else [])
 
 
 def _why_none(place: Address, cell: Cell, recipes: Collection[str]) -> str:

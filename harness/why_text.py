@@ -29,6 +29,7 @@ def cell(of: Cell, column: Column, decimals: int, heading: Mapping[str, Any]) ->
     return [
         f"{heading['cell']}: {ours(of, decimals)}{beside}",
         f"{column.metric} of {column.task}; profile: {heading['profile']}; data: {heading['data']}",
+        *heading["judgement"],
         *heading["remarks"],
         "",
     ]
@@ -36,12 +37,16 @@ def cell(of: Cell, column: Column, decimals: int, heading: Mapping[str, Any]) ->
 
 def runs(steps: Sequence[Step], metric: str, decimals: int) -> list[str]:
     """A line for each run, then what they have in common."""
+    weights = {step.job.parents["weights"].stem for step in steps}
     rows = [("run", metric, "seed", "took", "key", "folder (log.txt, curves/, record.json)")]
     for step in steps:
         value = (step.look.record or {}).get("metrics", {}).get(metric)
         number = f"{value:.{decimals}f}" if step.done and value is not None else step.look.state
         took = duration(step.look.seconds) if step.done else ""
-        rows.append((str(step.job.run), number, str(step.job.seed), took, step.job.key[:DIGITS], str(step.directory)))
+        whose = f" of {step.job.parents['weights'].stem}" if len(weights) > 1 else ""
+        rows.append(
+            (f"{step.job.run}{whose}", number, str(step.job.seed), took, step.job.key[:DIGITS], str(step.directory))
+        )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines += [f"failed: run {step.job.run}: {step.look.reason}" for step in steps if step.look.state == "failed"]

@@ -36,6 +36,7 @@ def test_a_cell_leads_to_its_runs_their_weights_and_all_about_them(planned, fini
     record = finished.look(planned.jobs[0]).record
     assert text.splitlines()[0].startswith("table1/BYOL/AP: ")
     assert "published 55.73 ± 0.28" in text
+    assert "verdict on the published difference: " not in text  # the baseline has no run yet
     for job in planned.jobs[:3]:
         assert str(finished.directory(job)) in text
         assert job.key[:12] in text
@@ -122,6 +123,25 @@ def test_files_changed_since_a_revision_are_counted(tmp_path):
 def test_a_wrong_name_is_answered_with_the_nearest(place, capsys, cell, problem):
     assert cli.main(["why", cell, "--profile", "toy.yaml"]) == 2
     assert problem in capsys.readouterr().err
+
+
+def test_what_the_statistics_say_of_a_cell_stands_below_it(place, planned, finished, capsys):
+    said = ask(capsys, "1/byol/AP", "--only", "byol,random-init").splitlines()
+    assert not any(line.startswith("less ") for line in said)
+    for job in (job for job in planned.jobs if job.recipe == "random-init"):
+        finished.prepare(job)
+        worker.execute(finished.directory(job))
+    said = ask(capsys, "1/random-init/AP", "--only", "byol,random-init").splitlines()
+    assert any(
+        line.startswith("less BYOL: ") and line.endswith(("≈, not told apart", "? , not testable")) for line in said
+    )
+
+
+def test_runs_of_another_pre_training_are_no_older_version_of_this_one_s(planned, finished, capsys):
+    said = ask(capsys, "1/byol/AP", "--pretrain-seeds", "2", "--set", "voc_detection.version=2")
+    assert said.count("version 1 of voc_detection, which is at 2 now") == 2
+    assert said.count("stale  ") == 2
+    assert "0 of byol.scenes.s0" in said
 
 
 def test_a_label_of_several_columns_needs_its_group():
