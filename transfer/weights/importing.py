@@ -91,7 +91,7 @@ def find(path: Path, *, format: str | None = None, prefix: str | None = None, bg
     if bgr and "conv1.weight" in tensors:
         tensors["conv1.weight"] = tensors["conv1.weight"].flip(1).contiguous()
         notes.append("input channels turned around, from BGR to RGB")
-    notes += origin.notes(contents, tensors)
+    notes += origin.notes(contents, tensors, detector=selection.naming == "detectron2" and selection.prefix != "")
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     untrained = bool(record.get("initial")) or bool(ours.told(contents.header).get("untrained"))

@@ -38,9 +38,13 @@ def check(path: Path, contents: Contents) -> None:
         raise WeightsError(path, problem, "Name weights of a network with style='pytorch'.")
 
 
-def notes(contents: Contents, tensors: Mapping[str, Tensor]) -> list[str]:
-    """What speaks for other images than the tasks'."""
+def notes(contents: Contents, tensors: Mapping[str, Tensor], detector: bool) -> list[str]:
+    """What speaks for other images or strides than the tasks'; ``detector`` if detectron2 trained the network."""
     found = []
+    if detector:
+        found.append(
+            "detectron2's networks stride in the 1x1 convolutions unless STRIDE_IN_1X1 was False; no tensor tells"
+        )
     author = contents.tree.get("__author__")
     if isinstance(author, str) and author.lower() == "caffe2":
         found.append("its author is Caffe2, whose networks expect BGR images: see --bgr")

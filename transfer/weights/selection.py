@@ -62,10 +62,7 @@ def select(
     if prefix is not None:
         chosen = _below(path, found, (prefix,))
         return _taken(format_name or "unnamed", chosen, found[chosen], network)
-    if format_name is not None:
-        chosen = _below(path, found, _preferred(named(format_name), exported))
-        return _taken(format_name, chosen, found[chosen], network)
-    layout = recognise(contents, network, list(found))
+    layout = named(format_name) if format_name is not None else recognise(contents, network, list(found))
     if layout is None:
         if len(found) > 1:
             raise WeightsError(path, f"holds {len(found)} ResNets, {_shown(found)}", "Choose one with --prefix.")

@@ -115,6 +115,7 @@ def test_the_network_that_the_authors_transfer_is_taken_bit_for_bit(tmp_path, tr
     assert found.tensors.keys() == wanted.keys()
     assert all(torch.equal(found.tensors[each], wanted[each]) for each in wanted)
     assert left.items() <= found.left_over.items()
+    assert bool(found.notes) == (name == "detectron2" and prefix != "")
 
 
 def test_a_format_or_a_prefix_that_is_said_goes_before_what_is_recognised(tmp_path, trained, other):

@@ -99,8 +99,10 @@ def test_a_checkpoint_of_ours_gives_the_network_that_its_record_hands_over(tmp_p
     assert (found.format, found.prefix) == ("run", f"{exported}.resnet.")
     assert torch.equal(found.tensors["conv1.weight"], {"student": trained, "teacher": other}[exported]["conv1.weight"])
     (folder / "job.json").unlink()
-    with pytest.raises(WeightsError, match=r"no job\.json beside it .*--prefix: `student\.resnet\.`, `teacher"):
-        imported(folder / "checkpoint.pt")
+    for said in (None, "run"):
+        with pytest.raises(WeightsError, match=r"no job\.json beside it .*--prefix: `student\.resnet\.`, `teacher"):
+            imported(folder / "checkpoint.pt", format=said)
+    assert imported(folder / "checkpoint.pt", prefix="teacher.resnet.").prefix == "teacher.resnet."
 
 
 def test_random_weights_are_admitted_by_their_record_alone(tmp_path):
