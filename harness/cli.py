@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from ground.config import suggest
 from ground.errors import ConfigError, UserError
-from harness.options import printing
+from harness.options import drawing, printing
 
 EPILOG = """\
 examples:
@@ -59,18 +59,6 @@ what to do about runs there are: missing runs what has no record, the interrupte
 failed; force everything once more, earlier stages included; never nothing
 """
 WHY_HELP = "what a cell rests on: runs, weights, settings, code, data, machine"
-FIGURES = ("1", "2", "curves", "forest", "heatmap")
-FIGURE_HELP = """\
-Draw a figure. 1 and 2 run the pre-trainings they lack; the others show the finished runs of tables.
-
-  1        self-attention maps: how alike each cell of a picture is to a marked pixel's, by recipe (--only) and by
-           weights from elsewhere (--weights)
-  2        the five weakest matches of cells that both views show, over the epochs of a pre-training (--only: one
-           recipe)
-  curves   losses of pre-trainings and fine-tunings, with a band over runs
-  forest   differences from a baseline, with intervals, of the first table
-  heatmap  means, method × task
-"""
 WEIGHTS_FORMATS = ("run", "slotcon", "pixpro", "mmselfsup", "moco", "openmmlab", "detectron2", "torchvision")
 WEIGHTS_LAYOUTS = ("torchvision", "detectron2", "mmseg", "safetensors")
 
@@ -156,7 +144,10 @@ def _parser() -> Parser:
     why.add_argument("--settings", action="store_true", help="print the resolved settings, too")
     why.add_argument("--json", action="store_true", help="all of it as JSON, settings and every output's hash included")
     why.add_argument("--verify", action="store_true", help="read outputs, weights and data again, and say what differs")
-    _figure(_command(commands, "figure", "harness.figures:show_figure", "draw a figure", settings, _selection(False)))
+    figure = _command(commands, "figure", "harness.figures:show_figure", "draw a figure", settings, _selection(False))
+    drawing(figure)
+    _tables(figure)
+    _running(figure)
     _data_commands(commands, settings)
     _weights_commands(commands)
     recipes = _command(
@@ -239,49 +230,6 @@ def _selection(tables: bool = True) -> Parser:
 def _running(parser: Parser) -> None:
     parser.add_argument("--rerun", choices=("missing", "retry", "force", "never"), default="missing", help=RERUN_HELP)
     _concurrency(parser)
-
-
-def _figure(parser: Parser) -> None:
-    parser.description = FIGURE_HELP
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("name", choices=FIGURES, metavar="NAME", help=", ".join(FIGURES))
-    _tables(parser)
-    parser.add_argument(
-        "--images", action="append", default=[], metavar="FILE", help="picture to look at; may be given several times"
-    )
-    parser.add_argument(
-        "--pixels",
-        action="append",
-        default=[],
-        metavar="X,Y",
-        help="figure 1: the pixel to mark, one for each picture, or several of one",
-    )
-    parser.add_argument(
-        "--weights",
-        action="append",
-        default=[],
-        metavar="NAME=FILE",
-        help="figure 1: a column for weights from elsewhere; may be given several times",
-    )
-    parser.add_argument("--epochs", metavar="N,…", help="figure 2: which of the epochs that were kept (default: all)")
-    parser.add_argument("--baseline", metavar="RECIPE", help="forest: whom to compare with (default: the table's own)")
-    parser.add_argument("--draw", type=int, default=0, metavar="N", help="figure 2: other crops and colours")
-    parser.add_argument("--side", type=_cells, metavar="PIXELS", help="side of a view (default: 1024 for crops of 224)")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="write there: .png, .pdf, .svg, or .json for the numbers (default: out/figure1.png, .pdf and .json, …)",
-    )
-    _running(parser)
-
-
-def _cells(text: str) -> int:
-    if not text.isdigit() or int(text) % 32 or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"`{text}` is no multiple of 32")
-    return int(text)
 
 
 def _places(parser: Parser) -> None:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, BooleanOptionalAction
+from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction, RawDescriptionHelpFormatter
 from pathlib import Path
 
 COMPARE_HELP = """\
 beside our numbers: none; published values (default); or statistics: differences from the baseline, who cannot be told
 from the best, and verdicts against the paper
+"""
+FIGURES = ("1", "2", "curves", "forest", "heatmap")
+FIGURE_HELP = """\
+Draw a figure. 1 and 2 run the pre-trainings they lack; the others show the finished runs of tables.
+
+  1        self-attention maps: how alike each cell of a picture is to a marked pixel's, by recipe (--only) and by
+           weights from elsewhere (--weights)
+  2        the five weakest matches of cells that both views show, over the epochs of a pre-training (--only: one
+           recipe)
+  curves   losses of pre-trainings and fine-tunings, with a band over runs
+  forest   differences from a baseline, with intervals, of the first table
+  heatmap  means, method × task
 """
 
 
@@ -34,3 +46,45 @@ def printing(parser: ArgumentParser) -> None:
         default=None,
         help="show ± (default: as the table does; Tables 4 to 6 give means alone)",
     )
+
+
+def drawing(parser: ArgumentParser) -> None:
+    """Which figure, and what it shows."""
+    parser.description = FIGURE_HELP
+    parser.formatter_class = RawDescriptionHelpFormatter
+    parser.add_argument("name", choices=FIGURES, metavar="NAME", help=", ".join(FIGURES))
+    parser.add_argument(
+        "--images", action="append", default=[], metavar="FILE", help="picture to look at; may be given several times"
+    )
+    parser.add_argument(
+        "--pixels",
+        action="append",
+        default=[],
+        metavar="X,Y",
+        help="figure 1: the pixel to mark, one for each picture, or several of one",
+    )
+    parser.add_argument(
+        "--weights",
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="figure 1: a column for weights from elsewhere; may be given several times",
+    )
+    parser.add_argument("--epochs", metavar="N,…", help="figure 2: which of the epochs that were kept (default: all)")
+    parser.add_argument("--baseline", metavar="RECIPE", help="forest: whom to compare with (default: the table's own)")
+    parser.add_argument("--draw", type=int, default=0, metavar="N", help="figure 2: other crops and colours")
+    parser.add_argument("--side", type=_cells, metavar="PIXELS", help="side of a view (default: 1024 for crops of 224)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="write there: .png, .pdf, .svg, or .json for the numbers (default: out/figure1.png, .pdf and .json, …)",
+    )
+
+
+def _cells(text: str) -> int:
+    if not text.isdigit() or int(text) % 32 or int(text) == 0:
+        raise ArgumentTypeError(f"`{text}` is no multiple of 32")
+    return int(text)
