@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -85,6 +86,8 @@ def _where(options: Namespace) -> str:
 
     tasks = set(commands.names(options.tasks))
     numbers = [name.removeprefix("table") for name in layout.names() if tasks & set(layout.load(name).tasks)]
-    more = "" if options.profile == "smoke" else f" --profile {options.profile}"
-    more += f" --data {options.data}" if options.data else ""
+    given = {"--profile": options.profile, "--data": options.data, "--store": options.store}
+    usual = {"--profile": "smoke", "--data": None, "--store": "runs"}
+    words = [word for name, value in given.items() if value != usual[name] for word in (name, value)]
+    more = "".join(f" {shlex.quote(word)}" for word in (*words, *(w for o in options.overrides for w in ("--set", o))))
     return f"Beside the paper's: harness table N{more}, for N = {', '.join(numbers)}." if numbers else ""
