@@ -94,9 +94,12 @@ def _assumptions(judged: Judgement, labels: dict[str, str]) -> Iterator[str]:
     """Each assumption once, with the cells whose verdict rests on it."""
     resting: dict[str, list[str]] = {}
     for column in judged.columns:
-        for name, found in (column.verdicts or column.directions).items():
-            if found.state != "not run":
-                for words in found.assumptions:
-                    resting.setdefault(words, []).append(f"{labels[name]} {column.statistics.metric}")
+        judgements = (column.verdicts or column.directions).items()
+        run = {name: found.assumptions for name, found in judgements if found.state != "not run"}
+        for words in dict.fromkeys(each for assumptions in run.values() for each in assumptions):
+            names = [name for name, assumptions in run.items() if words in assumptions]
+            who = "every row" if len(names) == len(run) > 1 else ", ".join(labels[name] for name in names)
+            what = f"{column.statistics.task} {column.statistics.metric}"
+            resting.setdefault(words, []).append(f"{what}: {who}")
     for words, cells in resting.items():
-        yield f"Rests on: {words} ({', '.join(cells)})."
+        yield f"Rests on: {words} ({'; '.join(cells)})."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as encoder
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict
 from typing import Any
 
 from results.table import Cell, Table
@@ -12,7 +12,8 @@ SCHEMA = 1
 
 
 def json(table: Table) -> str:
-    """One object; statistics are null unless the table was made with them."""
+    """One object. Cells name their runs by path; statistics are null unless the table was made with them."""
+    runs = {run.path: vars(run) for line in table.lines for cell in line.cells for run in cell.runs if run.path}
     rows = [
         {**line.row.model_dump(), "cells": [_cell(table, place, cell) for place, cell in enumerate(line.cells)]}
         for line in table.lines
@@ -23,8 +24,9 @@ def json(table: Table) -> str:
         "overrides": table.overrides,
         "columns": [column.model_dump() for column in table.columns],
         "rows": rows,
+        "runs": runs,
         "notes": table.notes,
-        "statistics": _plain(table.judgement),
+        "statistics": asdict(table.judgement) if table.judgement else None,
     }
     return encoder.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -37,10 +39,5 @@ def _cell(table: Table, place: int, cell: Cell) -> dict[str, Any]:
         "metric": column.metric,
         **kept,
         "published": cell.published.model_dump() if cell.published else None,
-        "runs": [_plain(run) for run in cell.runs],
+        "runs": [run.path for run in cell.runs if run.path],
     }
-
-
-def _plain(value: Any) -> Any:
-    """Dataclasses as mappings."""
-    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value

@@ -94,8 +94,8 @@ def test_tables_4_to_7_say_whose_std_a_verdict_borrowed(table_of, one):
     table = judge(table_of(runs, "table4", profile="paper", data="VOC", **options))
     assert verdicts(table, 2)["densecl"] == "reproduced"
     said = "\n".join(table.judgement.words)
-    assert "Rests on: the paper does not say over how many runs: taken as 5 (DenseCL mIoU)" in said
-    assert "borrowed from its Tables 1-3, 0.29 pooled over all methods (DenseCL mIoU)" in said
+    assert "Rests on: the paper does not say over how many runs: taken as 5 (voc_segmentation mIoU: DenseCL)" in said
+    assert "borrowed from its Tables 1-3, 0.29 pooled over all methods (voc_segmentation mIoU: DenseCL)" in said
 
 
 def nested(one, recipe, seeds=(0, 1, 2), base=50.0):
