@@ -134,8 +134,7 @@ def their_names(state):
     found = {}
     for name, tensor in state.items():
         if stage := re.match(r"pyramid\.stages\.(\d)\.", name):
-            inner = renamed(f"layer{int(stage[1]) + 1}.{name[stage.end() :]}").partition(".")[2]
-            place = f"backbone.bottom_up.{inner}"
+            place = renamed(f"layer{int(stage[1]) + 1}.{name[stage.end() :]}", "mask_rcnn_fpn")
         else:
             pattern, other = next(pair for pair in NAMES if re.match(pair[0], name))
             place = re.sub(pattern, other, name)
