@@ -50,7 +50,8 @@ class Decomposition:
     def words(self) -> str:
         """One line for people."""
         parts = [f"{c.source} {c.std:.2f} [{c.interval.low:.2f}, {c.interval.high:.2f}]" for c in self.components]
-        return f"std by source, with 95 % intervals, pooled over {self.methods} methods: {'; '.join(parts)}"
+        over = f"pooled over {self.methods} methods" if self.methods > 1 else "of one method"
+        return f"std by source, with 95 % intervals, {over}: {'; '.join(parts)}"
 
 
 @dataclass(frozen=True)
