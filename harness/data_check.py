@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -42,10 +41,7 @@ def check_data(options: Namespace) -> int:
         strict=options.strict,
         workers=options.workers or min(_cores(), MOST_WORKERS),
     )
-    print("reading lists and annotations", file=sys.stderr, flush=True)
-    images = _images(folders)
-    with reporter(f"look into {root}") as report:
-        found = audit(root, wanted, images, report)
+    found = audit(root, wanted, _images(folders), reporter)
     if all(unit.absent for unit in found.units):
         looked_for = ", ".join(dict.fromkeys(unit.name.split("/")[0] for unit in found.units))
         raise DataError(root, f"holds none of what is asked for ({looked_for})", "Set the folder of the data sets.")

@@ -183,7 +183,7 @@ def reporter(title: str) -> Iterator[Report]:
         if time.monotonic() - shown >= LINE_SECONDS or step == total:
             shown = time.monotonic()
             left = (shown - began) / step * (total - step) if step else 0.0
-            ahead = f", {duration(left)} to go" if left else ""
+            ahead = f", {duration(left)} to go" if left >= 1 else ""
             print(f"[{step / max(total, 1):4.0%}{ahead}] {title} {step}/{total}", file=sys.stderr, flush=True)
 
     yield say

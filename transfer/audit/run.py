@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -20,6 +21,8 @@ SAMPLE = 200
 """Photographs of each set that are decoded unless all are."""
 Read = tuple[TaskConfig, list[Unit], Unit]
 """A task with the sets it is trained on and the one it is tested on."""
+Reporter = Callable[[str], AbstractContextManager[Report]]
+"""Given a title, a listener for one piece of work."""
 UNASKED = (("cityscapes", "cityscapes/test"), ("voc_maps", "VOC2012/trainaug"))
 """Sets that no task of ours reads: looked at where they are there."""
 
@@ -90,21 +93,25 @@ class Wanted:
     workers: int = 1
 
 
-def audit(root: Path, wanted: Wanted, images: Mapping[Path, list[Path]], report: Report) -> Audit:
+def audit(root: Path, wanted: Wanted, images: Mapping[Path, list[Path]], reporter: Reporter) -> Audit:
     """Everything that can be said of the data below ``root``.
 
     Args:
         root: the folder of the data sets.
         wanted: tasks and folders.
         images: folder to pre-train on → its image files; a folder that is not there is left out.
-        report: hears of every file that is looked into.
+        reporter: hears of every set that is read, every file that is looked into and every task that is asked.
 
     Raises:
         DataError: ``root`` is no folder of data sets.
     """
     data.check_root(root)
     units: dict[tuple[str, str], Unit] = {}
-    tasks = [(task, *_sets(task, root, units)) for task in wanted.tasks]
+    tasks: list[Read] = []
+    with reporter(f"read lists and annotations below {root}") as report:
+        for step, task in enumerate(wanted.tasks, 1):
+            tasks.append((task, *_sets(task, root, units)))
+            report(step, len(wanted.tasks))
     purposes = [Purpose(task.name, [*train, test], test=test) for task, train, test in tasks]
     for title, folders in wanted.folders.items():
         purposes.append(Purpose(title, [_folder(root, path, images, units) for path in folders]))
@@ -114,11 +121,14 @@ def audit(root: Path, wanted: Wanted, images: Mapping[Path, list[Path]], report:
         for unit in found:
             lists.count(unit, strict=wanted.strict)
     sample = None if wanted.full else SAMPLE
-    digests = look_into(found, sample=sample, digest=wanted.full, workers=wanted.workers, report=report)
+    with reporter(f"look into files below {root}") as report:
+        digests = look_into(found, sample=sample, digest=wanted.full, workers=wanted.workers, report=report)
     _overlaps(tasks, found, digests)
-    for (task, _, _), purpose in zip(tasks, purposes, strict=False):
-        if purpose.state == "ready":
+    ready = [(read[0], purpose) for read, purpose in zip(tasks, purposes, strict=False) if purpose.state == "ready"]
+    with reporter("ask what a plan will ask") as report:
+        for step, (task, purpose) in enumerate(ready, 1):
             _ask(task, purpose, root)
+            report(step, len(ready))
     return Audit(root, found, purposes)
 
 
