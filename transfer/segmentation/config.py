@@ -33,11 +33,7 @@ def settings(
         out: the run's; mmengine writes its log and this config below it.
     """
     axes = (config.name, seed)
-    reading = {
-        "num_workers": config.workers,
-        "persistent_workers": config.workers > 0,
-        "collate_fn": {"type": "collate_or_fault"},
-    }
+    reading = {"num_workers": config.workers, "collate_fn": {"type": "collate_or_fault"}}
     iterations, checkpoint = config.schedule.iterations, out / "checkpoint.pt"
     return Config(
         {

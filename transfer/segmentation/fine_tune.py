@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -72,7 +71,5 @@ def fine_tune(
             del runner
     finally:
         tell.close()
-        if config.workers:
-            gc.collect()  # readers would outlive the runner, whose parts refer to one another
     distributed.stop()
     return found

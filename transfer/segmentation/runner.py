@@ -34,7 +34,10 @@ class PlacedTrainLoop(IterBasedTrainLoop):
         """Train from the iteration that the checkpoint has left."""
         self.dataloader.sampler.start = self._iter
         self.dataloader_iterator = chain(repeat(None, self._iter), iter(self.dataloader))
-        trained: nn.Module = super().run()
+        try:
+            trained: nn.Module = super().run()
+        finally:
+            self.dataloader_iterator = chain()  # readers end with what they read for
         return trained
 
 
