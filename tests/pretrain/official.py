@@ -1,9 +1,9 @@
 """What the official classes of our fixtures were run on, and our model on the same.
 
 Three training steps around a small backbone: images, parameters and queues come from torch's generator in a fixed
-order, so that a fixture holds results and no inputs. The official classes ran in single precision. Ours run in double to
-be compared: what is left is the official rounding, the same on every processor. In single precision both round, and the
-third step of one processor differs from another's by 2e-5.
+order, so that a fixture holds results and no inputs. The official classes ran in single precision. Ours run in double
+to be compared: what is left is the official rounding, the same on every processor. In single precision both round, and
+the third step of one processor differs from another's by 2e-5.
 """
 
 from __future__ import annotations
