@@ -49,10 +49,11 @@ def chart(name: str, options: Namespace) -> Iterator[Figure]:
 def curves(plan: Plan, store: Store, looks: dict[str, Look]) -> Iterator[Figure]:
     """Losses of the finished trainings."""
     from results.figures import curves as drawing
+    from results.labels import distinct
 
     pretraining: dict[str, list[Series]] = {}
     finetuning: dict[str, dict[str, list[Series]]] = {}
-    labels = {row.recipe: row.label for layout in reversed(plan.layouts) for row in layout.rows}
+    labels = distinct(row for layout in plan.layouts for row in layout.rows)
     for job in plan.jobs:
         if looks[job.name].state != "done" or job.recipe not in labels:
             continue
@@ -86,43 +87,47 @@ def heatmap(tables: list[Table]) -> Iterator[Figure]:
 def forest(tables: list[Table], baseline: str | None) -> Iterator[Figure]:
     """Differences of the first table's methods from a baseline."""
     from results.figures import forest as drawing
+    from results.labels import of_tables
 
     table = tables[0]
-    labels = {line.row.recipe: line.row.label for line in table.lines}
+    labels = of_tables([table])
     chosen = baseline or table.baseline
     if chosen not in labels:
         raise ConfigError(f"--baseline {chosen}", f"is no method of {table.name}", suggest(chosen, list(labels)))
-    panels = differences(table, chosen, labels)
+    panels = differences(table, chosen)
     if not panels:
         raise nothing()
-    with drawing.draw(panels, labels[chosen]) as drawn:
+    with drawing.draw(panels, labels[chosen], labels) as drawn:
         yield drawn
 
 
-def differences(table: Table, baseline: str, labels: dict[str, str]) -> list[Panel]:
-    """The contrasts of each column of a table in which the baseline and a method have runs."""
+def differences(table: Table, baseline: str) -> list[Panel]:
+    """The contrasts of each column of a table in which the baseline and a method have runs, beside the paper's."""
     from results.figures.forest import Panel
     from results.statistics.column import analyse
 
     panels = []
     for at, column in enumerate(table.columns):
         groups = {line.row.recipe: line.cells[at].values for line in table.lines}
+        printed = {line.row.recipe: cell.mean for line in table.lines if (cell := line.cells[at].published)}
+        zero = printed.get(baseline)
+        published = {} if zero is None else {recipe: mean - zero for recipe, mean in printed.items()}
         found = analyse(column.task, column.metric, groups, baseline)
-        entries = tuple(_entry(each, labels) for each in found.differences)
+        entries = tuple(_entry(each, published.get(each.method)) for each in found.differences)
         if entries:
             words = column.label if not column.group else f"{column.group} {column.label}"
             panels.append(Panel(words, entries))
     return panels
 
 
-def _entry(found: Difference, labels: dict[str, str]) -> Entry:
+def _entry(found: Difference, published: float | None) -> Entry:
     from results.figures.forest import Entry
 
     alone, together = (
         (each.low, each.high) if each is not None else None for each in (found.interval, found.simultaneous)
     )
     apart = found.state in {"higher", "lower"}
-    return Entry(labels[found.method], found.difference, alone, together, apart)
+    return Entry(found.method, found.difference, alone, together, apart, published)
 
 
 def nothing() -> ConfigError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ class Entry:
     deviation to take one from. ``apart``: told from the baseline after correction. ``published``: the paper's.
     """
 
-    label: str
+    recipe: str
     difference: float
     interval: tuple[float, float] | None
     simultaneous: tuple[float, float] | None
@@ -42,16 +42,23 @@ class Panel:
 
 
 @contextmanager
-def draw(panels: Sequence[Panel], baseline: str) -> Iterator[Figure]:
-    """The figure; every panel has a scale of its own and the methods of the first in the first's order."""
-    labels = [entry.label for entry in panels[0].entries]
+def draw(panels: Sequence[Panel], baseline: str, labels: Mapping[str, str]) -> Iterator[Figure]:
+    """The figure; every panel has a scale of its own, and a line for every method that some panel has.
+
+    Args:
+        panels: at least one; a method may be in some of them only.
+        baseline: what they are compared with, in words.
+        labels: recipe → what it is called, in the order of the lines; may have more recipes than the panels.
+    """
+    there = {entry.recipe for panel in panels for entry in panel.entries}
+    rows = {recipe: place for place, recipe in enumerate(recipe for recipe in labels if recipe in there)}
     published = any(entry.published is not None for panel in panels for entry in panel.entries)
-    with figure(COLUMN, LINE * (len(labels) + 1) + 0.75) as drawn:
+    with figure(COLUMN, LINE * (len(rows) + 1) + 0.75) as drawn:
         grid = drawn.subplots(1, len(panels), squeeze=False, sharey=True)[0]
         for axes, panel in zip(grid, panels, strict=True):
-            _panel(axes, panel, labels)
-        grid[0].set_yticks(range(len(labels)), labels)
-        grid[0].set_ylim(len(labels) - 0.4, -0.6)
+            _panel(axes, panel, rows)
+        grid[0].set_yticks(range(len(rows)), [labels[recipe] for recipe in rows])
+        grid[0].set_ylim(len(rows) - 0.4, -0.6)
         words = (
             f"difference from {baseline}, in points; thick: 95 % alone, thin: 95 % for all methods of a panel together"
         )
@@ -60,10 +67,10 @@ def draw(panels: Sequence[Panel], baseline: str) -> Iterator[Figure]:
         yield drawn
 
 
-def _panel(axes: Axes, panel: Panel, labels: Sequence[str]) -> None:
+def _panel(axes: Axes, panel: Panel, rows: Mapping[str, int]) -> None:
     axes.axvline(0, color=SOFT, linewidth=0.7)
     for entry in panel.entries:
-        at, colour = labels.index(entry.label), APART if entry.apart else INK
+        at, colour = rows[entry.recipe], APART if entry.apart else INK
         for interval, width in ((entry.simultaneous, 0.8), (entry.interval, 2.4)):
             if interval is not None:
                 axes.plot(interval, (at, at), color=colour, linewidth=width, solid_capstyle="butt")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from results import labels
 from results.figures.page import INK, SOFT, figure
 from results.layout import Column, Row
 from results.render.grid import ours
@@ -102,6 +103,4 @@ def _rows(tables: Sequence[Table]) -> list[tuple[str, dict[tuple[str, str], Cell
                 if key not in own or own[key].mean is None:
                     own[key] = cell
     shown = [recipe for recipe in rows if any(cell.mean is not None for cell in cells[recipe].values())]
-    labels = [rows[recipe].label for recipe in shown]
-    data = {recipe: f" ({rows[recipe].pretrain_data})" for recipe in shown if labels.count(rows[recipe].label) > 1}
-    return [(rows[recipe].label + data.get(recipe, ""), cells[recipe]) for recipe in shown]
+    return [(label, cells[recipe]) for recipe, label in labels.distinct(rows[recipe] for recipe in shown).items()]

@@ -1,9 +1,12 @@
 """Charts of a store of the fake rooms."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from harness import charts, cli, status, tabulate, worker
 from harness.store import Store
+from results import layout
 
 
 def test_charts_show_finished_runs_and_say_when_there_are_none(place, planned, capsys):
@@ -31,16 +34,35 @@ def test_a_forest_holds_the_contrasts_of_every_method_with_runs(place, planned, 
         store.prepare(job)
         worker.execute(store.directory(job))
     tables = tabulate.filled(planned, store, status.survey(store, planned.jobs))
-    labels = {line.row.recipe: line.row.label for line in tables[0].lines}
-    panels = charts.differences(tables[0], "random-init", labels)
+    panels = charts.differences(tables[0], "random-init")
     assert [panel.title for panel in panels] == ["AP", "AP50", "AP75"]
     cells = {line.row.recipe: line.cells[0] for line in tables[0].lines}
     (first, second) = panels[0].entries
-    assert (first.label, second.label) == ("BYOL", "PixCon-SR")
+    assert (first.recipe, second.recipe) == ("byol", "pixcon-sr")
     assert first.difference == pytest.approx(cells["byol"].mean - cells["random-init"].mean)
+    assert first.published is None, "the paper has no random initialisation"
+    (pixcon,) = (each for each in charts.differences(tables[0], "byol")[0].entries if each.recipe == "pixcon-sr")
+    paper = cells["pixcon-sr"].published.mean - cells["byol"].published.mean
+    assert pixcon.published == pytest.approx(paper)
     assert first.simultaneous[0] < first.interval[0] < first.difference < first.interval[1]
     capsys.readouterr()
     assert cli.main(["figure", "forest", "--profile", "toy.yaml", "--baseline", "byol"]) == 0
     assert capsys.readouterr().out.split() == ["out/forest.png", "out/forest.pdf"]
     assert cli.main(["figure", "forest", "--profile", "toy.yaml", "--baseline", "byoll"]) == 2
     assert "is no method of table1. Did you mean `byol`?" in capsys.readouterr().err
+
+
+def test_curves_of_two_recipes_of_one_label_are_not_pooled(tmp_path, monkeypatch):
+    layouts = [layout.load("table7")]
+    jobs = [
+        SimpleNamespace(name=recipe, recipe=recipe, task="voc_detection")
+        for recipe in ("pixcon-sr", "pixcon-sr-cocoplus")
+    ]
+    for place, job in enumerate(jobs):
+        (tmp_path / job.name).mkdir()
+        (tmp_path / job.name / "curve.csv").write_text(f"step,loss\n1,{place}\n2,{place}\n")
+    store = SimpleNamespace(directory=lambda job: tmp_path / job.name)
+    looks = {job.name: SimpleNamespace(state="done") for job in jobs}
+    with charts.curves(SimpleNamespace(layouts=layouts, jobs=jobs), store, looks) as drawn:
+        words = [text.get_text() for text in drawn.axes[0].get_legend().get_texts()]
+    assert words == ["PixCon-SR (COCO) (1)", "PixCon-SR (COCO+) (1)"]

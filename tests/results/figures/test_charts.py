@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from torch.utils.tensorboard import SummaryWriter
 
+from results import labels, layout
 from results.figures import curves, forest, heatmap, page
 from results.figures.curves import Series
 
@@ -84,12 +85,40 @@ def test_a_number_s_place_is_between_its_column_s_ends():
     assert heatmap.places(np.array([2.0, np.nan])).tolist()[0] == 0.5
 
 
-def test_differences_stand_in_the_first_panel_s_order_with_their_intervals():
-    one = forest.Entry("A", 1.0, (0.5, 1.5), (0.0, 2.0), apart=True, published=0.8)
-    other = forest.Entry("B", -1.0, None, None, apart=False)
-    with forest.draw([forest.Panel("AP", (one, other)), forest.Panel("AP50", (other,))], "random init") as drawn:
+def test_differences_stand_in_the_table_s_order_with_their_intervals():
+    one = forest.Entry("a", 1.0, (0.5, 1.5), (0.0, 2.0), apart=True, published=0.8)
+    other = forest.Entry("b", -1.0, None, None, apart=False)
+    panels = [forest.Panel("AP", (one, other)), forest.Panel("AP50", (other,))]
+    with forest.draw(panels, "random init", {"a": "A", "b": "B", "none": "C"}) as drawn:
         first, second = drawn.axes
         spans = [line.get_xdata() for line in first.lines if len(line.get_xdata()) == 2][1:]
         assert [tuple(span) for span in spans] == [(0.0, 2.0), (0.5, 1.5)]
         assert [line.get_ydata()[0] for line in second.lines if line.get_marker() == "o"] == [1]
         assert [label.get_text() for label in first.get_yticklabels()] == ["A", "B"]
+
+
+def test_a_method_of_a_later_panel_alone_has_its_line():
+    early, late = (forest.Entry(name, 1.0, None, None, apart=False) for name in ("a", "b"))
+    panels = [forest.Panel("AP", (late,)), forest.Panel("AP50", (early,))]
+    with forest.draw(panels, "random init", {"a": "A", "b": "B"}) as drawn:
+        found = [[line.get_ydata()[0] for line in axes.lines if line.get_marker() == "o"] for axes in drawn.axes]
+        assert found == [[1], [0]]
+
+
+def test_methods_of_one_label_have_a_line_each():
+    rows = layout.load("table7").rows
+    labels_of = labels.distinct(rows)
+    entries = tuple(forest.Entry(row.recipe, float(place), None, None, False) for place, row in enumerate(rows))
+    with forest.draw([forest.Panel("AP", entries)], "SlotCon", labels_of) as drawn:
+        axes = drawn.axes[0]
+        places = {line.get_xdata()[0]: line.get_ydata()[0] for line in axes.lines if line.get_marker() == "o"}
+        assert places == {float(place): place for place in range(len(rows))}
+        shown = [label.get_text() for label in axes.get_yticklabels()]
+        assert (shown[3], shown[7]) == ("PixCon-SR (COCO)", "PixCon-SR (COCO+)")
+
+
+def test_no_two_recipes_share_a_label():
+    rows = [
+        layout.Row(label="A", recipe=name, pretrain_data=data) for name, data in (("x", "D"), ("y", "D"), ("z", ""))
+    ]
+    assert labels.distinct(rows) == {"x": "A (D) (x)", "y": "A (D) (y)", "z": "A"}
