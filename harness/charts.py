@@ -109,15 +109,20 @@ def differences(table: Table, baseline: str) -> list[Panel]:
     panels = []
     for at, column in enumerate(table.columns):
         groups = {line.row.recipe: line.cells[at].values for line in table.lines}
-        printed = {line.row.recipe: cell.mean for line in table.lines if (cell := line.cells[at].published)}
-        zero = printed.get(baseline)
-        published = {} if zero is None else {recipe: mean - zero for recipe, mean in printed.items()}
+        published = _published(table, at, baseline)
         found = analyse(column.task, column.metric, groups, baseline)
         entries = tuple(_entry(each, published.get(each.method)) for each in found.differences)
         if entries:
             words = column.label if not column.group else f"{column.group} {column.label}"
             panels.append(Panel(words, entries))
     return panels
+
+
+def _published(table: Table, at: int, baseline: str) -> dict[str, float]:
+    """Recipe → the paper's difference from the baseline in a column, where it has both numbers."""
+    cells = {line.row.recipe: line.cells[at].published for line in table.lines}
+    means = {recipe: cell.mean for recipe, cell in cells.items() if cell is not None and cell.mean is not None}
+    return {recipe: mean - means[baseline] for recipe, mean in means.items()} if baseline in means else {}
 
 
 def _entry(found: Difference, published: float | None) -> Entry:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ground.errors import ConfigError
-from harness import aging, imports, profiles, status
+from harness import aging, departures, imports, profiles, status
 from harness import plan as planning
 from harness.commands import request
 from harness.jobs import Job
@@ -77,7 +77,7 @@ def filled(plan: Plan, store: Store, looks: Mapping[str, Look]) -> list[Table]:
             known_tasks=profiles.task_names(),
             profile=plan.label,
             data=plan.source.words,
-            deviations=deviations(plan),
+            deviations=departures.found(plan, store),
             overrides=plan.profile.overrides if plan.changed else (),
             notes=[
                 *plan.remarks,
@@ -112,25 +112,6 @@ def without_data(plan: Plan) -> list[Run]:
         for recipe, task in sorted(cells)
         if {recipe, task} & plan.lacking.keys()
     ]
-
-
-def deviations(plan: Plan) -> list[str]:
-    """What departs from the paper's data and protocols, whatever the profile."""
-    generated = ["generated scenes"] if plan.source.generated else []
-    images = ["pre-trained on other images"] if plan.source.images else []
-    return [*generated, *images, *_given_up(plan)]
-
-
-def _given_up(plan: Plan) -> list[str]:
-    """What the tasks' processes could not meet of their protocols."""
-    from transfer import protocol, tasks
-
-    one_each = {job.task: job for job in plan.jobs if job.kind == "transfer"}
-    shares = [
-        protocol.share(tasks.parse(job.config, job.name), tool=job.tool or "", device=job.device_class)
-        for job in one_each.values()
-    ]
-    return [words for share in shares for words in share.given_up.values()]
 
 
 def collapses(plan: Plan, looks: Mapping[str, Look], recipes: Collection[str]) -> list[str]:

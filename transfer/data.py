@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
+from transfer.audit import official
 from transfer.config import TaskConfig
 from transfer.layouts.places import check_root
 
-__all__ = ["check", "check_root", "fingerprint"]
+__all__ = ["check", "check_root", "counts", "fingerprint", "unofficial"]
 
 
 def check(config: TaskConfig, root: Path) -> None:
@@ -32,6 +34,31 @@ def fingerprint(config: TaskConfig, root: Path) -> str:
     """
     found: str = _layout(config, root).fingerprint(config, root)
     return found
+
+
+def counts(config: TaskConfig, root: Path) -> dict[str, int]:
+    """How many images each set of the task lists, by its name; labels are not looked at.
+
+    Raises:
+        DataError: a list or a folder is missing or broken.
+    """
+    found: dict[str, int] = _layout(config, root).counts(config, root)
+    return found
+
+
+def unofficial(layout: str, counted: Mapping[str, int]) -> list[str]:
+    """In words, which sets have not as many images as their publishers give out.
+
+    Args:
+        layout: of the sets, or ``images`` for folders to pre-train on.
+        counted: set → images.
+    """
+    published = {name: official.SETS.get((layout, name)) for name in counted}
+    return [
+        f"{name} has {counted[name]} images of {there.images}"
+        for name, there in published.items()
+        if there is not None and there.images != counted[name]
+    ]
 
 
 def _layout(config: TaskConfig, root: Path) -> ModuleType:

@@ -4,6 +4,7 @@ import importlib
 import json
 import os
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -295,6 +296,21 @@ def test_what_departs_from_the_paper_is_said_and_nothing_else(place, capsys, dat
     warning = f"- Not comparable with the published numbers: {said}.\n"
     text = capsys.readouterr().out
     assert (warning in text) if said else ("Not comparable" not in text)
+
+
+def test_a_part_of_the_data_is_not_comparable_and_counted_once(place, capsys):
+    write, data = (importlib.import_module(name) for name in ("transfer.scenes.write", "transfer.data"))
+    real = place.folder / "real"
+    write.write(real, spec(), lambda step, total: None)
+    (real / write.DONE).unlink()
+    (real / "voc.txt").write_text("part")
+    for path in (real, *real.rglob("*")):
+        os.utime(path, (time.time() - 100, time.time() - 100))
+    for _ in range(2):
+        assert cli.main(["table", "1", "--profile", "paper", "--data", "real"]) == 0
+        warning = "Not comparable with the published numbers: voc VOC2007/test has 4 images of 4952."
+        assert warning in capsys.readouterr().out
+    assert data.counts.calls == 1
 
 
 def spec():

@@ -56,6 +56,11 @@ def check(config: WithSets, root: Path) -> None:
     label_maps.check(listed, config, root)
 
 
+def counts(config: WithSets, root: Path) -> dict[str, int]:
+    """See `label_maps.counts`."""
+    return label_maps.counts(listed, config, root)
+
+
 def fingerprint(config: WithSets, root: Path) -> str:
     """See `label_maps.fingerprint`."""
     return label_maps.fingerprint(listed, config, root)

@@ -227,6 +227,16 @@ def check(config: DetectionTask, root: Path) -> None:
     load(config, root)
 
 
+def counts(config: DetectionTask, root: Path) -> dict[str, int]:
+    """Set → images that its annotation file lists.
+
+    Raises:
+        DataError: as `listed` and `contents`.
+    """
+    names = dict.fromkeys((*config.sets.train, config.sets.test))
+    return {name: len(contents(listed(root, name).file)["images"]) for name in names}
+
+
 def fingerprint(config: DetectionTask, root: Path) -> str:
     """One hash of the task's data: names and sizes of images, contents of annotation files.
 

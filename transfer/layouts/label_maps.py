@@ -66,6 +66,15 @@ def check(lister: Lister, config: WithSets, root: Path) -> None:
     _sets(lister, config, root)
 
 
+def counts(lister: Lister, config: WithSets, root: Path) -> dict[str, int]:
+    """Set → images in it.
+
+    Raises:
+        DataError: as `check`.
+    """
+    return {name: len(lister(root, name).pairs) for name in (*config.sets.train, config.sets.test)}
+
+
 def fingerprint(lister: Lister, config: WithSets, root: Path) -> str:
     """One hash of the task's data: names and sizes of photographs, contents of label maps and lists.
 

@@ -268,6 +268,15 @@ def check(config: DetectionTask, root: Path) -> None:
     load(config, root)
 
 
+def counts(config: DetectionTask, root: Path) -> dict[str, int]:
+    """Set → images that its list names.
+
+    Raises:
+        DataError: as `listed`.
+    """
+    return {name: len(listed(root, name).names) for name in (*config.sets.train, config.sets.test)}
+
+
 def fingerprint(config: DetectionTask, root: Path) -> str:
     """One hash of the task's data: names and sizes of images, contents of lists and annotations.
 

@@ -197,3 +197,14 @@ def test_boxes_alone_need_no_masks(coco_root):
     labels = coco.load(resolve("coco_detection", overrides), coco_root)
     assert len(labels.train) == 11
     assert labels.train[0].outlines == []
+
+
+def test_images_are_counted_as_listed_and_held_against_the_publishers_numbers(tiny_coco, coco_root):
+    counted = data.counts(tiny_coco, coco_root)
+    assert counted == {"coco/train2017": 11, "coco/val2017": 5}
+    change(coco_root, lambda content: content["images"].pop())
+    assert data.counts(tiny_coco, coco_root)["coco/train2017"] == 10
+    words = ["coco/train2017 has 11 images of 118287", "coco/val2017 has 5 images of 5000"]
+    assert data.unofficial("coco", counted) == words
+    assert data.unofficial("coco", {"coco/train2017": 118287, "coco/mine": 3}) == []
+    assert data.unofficial("images", {"coco/unlabeled2017": 1}) == ["coco/unlabeled2017 has 1 images of 123403"]

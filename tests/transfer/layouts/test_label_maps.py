@@ -159,3 +159,10 @@ def test_no_image_at_all_is_said(copy):
             path.unlink()
     with pytest.raises(DataError, match=r"images/validation: holds no image of this set"):
         module.check(config, copy)
+
+
+def test_images_are_counted_set_by_set(scenes):
+    module, sets = task("voc")
+    counted = module.counts(sets, scenes)
+    assert counted == {name: len(module.listed(scenes, name).pairs) for name in counted}
+    assert list(counted) == ["VOC2012/train", "VOC2012/aug", "VOC2012/val"]

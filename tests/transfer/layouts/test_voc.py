@@ -137,3 +137,10 @@ def test_corners_one_pixel_outside_pass(voc_root):
         "<xmin>0</xmin><ymin>0</ymin><xmax>65</xmax><ymax>49</ymax></bndbox></object></annotation>"
     )
     assert voc.read_all(voc.listed(voc_root, "VOC2007/trainval"))[0].boxes == ((0, 0, 65, 49),)
+
+
+def test_images_are_counted_as_the_lists_name_them(tiny, voc_root):
+    counted = data.counts(tiny, voc_root)
+    with open(voc.listed(voc_root, tiny.sets.test).file, "a") as handle:
+        handle.write("another\n")
+    assert data.counts(tiny, voc_root) == counted | {tiny.sets.test: counted[tiny.sets.test] + 1}

@@ -25,5 +25,9 @@ class TaskConfig(Strict):
     tool: str = not_identity("auto")
 
     @property
+    def layout(self):
+        return "voc"
+
+    @property
     def tools(self):
         return ("torchvision",)

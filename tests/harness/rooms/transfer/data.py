@@ -15,3 +15,16 @@ def fingerprint(config, root):
     if not file.exists():
         raise DataError(file, "no such file", "Check --data.")
     return f"voc {file.read_text()}"
+
+
+def counts(config, root):
+    counts.calls += 1
+    return {"VOC2007/test": len((root / "voc.txt").read_text())}
+
+
+counts.calls = 0
+
+
+def unofficial(layout, counted):
+    """The set is whole unless its list is that of a part."""
+    return [f"{layout} {name} has {number} images of 4952" for name, number in counted.items() if number == len("part")]
