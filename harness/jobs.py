@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
@@ -111,9 +111,20 @@ class Job:
 
 def behind(job: Job, jobs: Mapping[str, Job]) -> list[Job]:
     """What ``job`` waits for among ``jobs``, directly or not: each once, what has to be done first in front."""
+    return [each for each in with_parents([job], jobs) if each.name != job.name]
+
+
+def with_parents(own: Iterable[Job], jobs: Mapping[str, Job]) -> list[Job]:
+    """``own`` and all that they wait for among ``jobs``: each once, what has to be done first in front."""
     found: dict[str, Job] = {}
-    for parent in job.parents.values():
-        if parent.name in jobs:
-            chain = [*behind(jobs[parent.name], jobs), jobs[parent.name]]
-            found |= {each.name: each for each in chain if each.name not in found}
+
+    def add(job: Job) -> None:
+        if job.name not in found:
+            for parent in job.parents.values():
+                if parent.name in jobs:
+                    add(jobs[parent.name])
+            found[job.name] = job
+
+    for job in own:
+        add(job)
     return list(found.values())

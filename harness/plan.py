@@ -3,9 +3,10 @@ key. Runs nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from ground.errors import ConfigError, DataError
 from harness import datasets, imports, keys, profiles, rows
 from harness.builder import Builder
 from harness.datasets import Cache, Source
-from harness.jobs import Job, behind
+from harness.jobs import Job, behind, with_parents
 from harness.profiles import Profile
 from harness.store import Store
 
@@ -111,11 +112,26 @@ class Plan:
 
     def jobs_of(self, recipe: str, task: str | None) -> list[Job]:
         """A recipe's pre-training (``task`` None) or its runs of a task."""
-        return [job for job in self.jobs if job.recipe == recipe and job.task == task]
+        return list(self._of_cell.get((recipe, task), ()))
 
     def behind(self, job: Job) -> list[Job]:
         """All that a job waits for, what has to be done first in front."""
-        return behind(job, {each.name: each for each in self.jobs})
+        return behind(job, self._by_name)
+
+    def with_parents(self, own: Iterable[Job]) -> list[Job]:
+        """Some jobs and all that they wait for, each once, what has to be done first in front."""
+        return with_parents(own, self._by_name)
+
+    @cached_property
+    def _by_name(self) -> dict[str, Job]:
+        return {job.name: job for job in self.jobs}
+
+    @cached_property
+    def _of_cell(self) -> dict[tuple[str | None, str | None], list[Job]]:
+        found: dict[tuple[str | None, str | None], list[Job]] = {}
+        for job in self.jobs:
+            found.setdefault((job.recipe, job.task), []).append(job)
+        return found
 
 
 def build(request: Request) -> Plan:
@@ -213,7 +229,7 @@ def _jobs(
         except DataError as error:
             recipes_without[recipe] = error
     asked_for = [job for job in builder.jobs.values() if job.kind == "transfer"]
-    needed = {each.name: each for job in asked_for for each in (*behind(job, builder.jobs), job)}
+    needed = {each.name: each for each in with_parents(asked_for, builder.jobs)}
     if tasks_without and not needed:
         raise _first(tasks_without, builder.source)
     if recipes_without and not any(job.data["folders"] for job in needed.values() if job.kind == "pretrain"):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +36,7 @@ DRAWN = {
         "The five matches of lowest similarity among cells that both views show.",
     ),
 }
-"""Figures that take a computation of their own, shown where they lie beside the page."""
+"""Figures that take a computation of their own, shown where they lie beside the page with their numbers."""
 
 
 def show_report(options: Namespace) -> int:
@@ -63,7 +65,7 @@ def gather(options: Namespace) -> Report:
     options.tables = options.tables or layout.names()
     plan, store = planning.build(commands.request(options)), Store(Path(options.store))
     looks = status.survey(store, plan.jobs)
-    tables = tabulate.filled(plan, store, looks)
+    tables, unmade = _tables(plan, store, looks)
     if not chosen:
         tables = [table for table in tables if _begun(table)] or tables[:1]
     tables = [judge(table) if _compared(table) else table for table in tables]
@@ -73,17 +75,32 @@ def gather(options: Namespace) -> Report:
     marks += [f"older code: {line}" for line in aging.lines((job, looks[job.name]) for job in behind)]
     return page.Report(
         title="Dense self-supervised pre-training: "
-        + ", ".join(f"Table {t.number}" if t.number else t.title for t in tables),
+        + (", ".join(f"Table {t.number}" if t.number else t.title for t in tables) or "no table"),
         profile=plan.label,
         data=plan.source.words,
         remarks=plan.remarks,
         tables=tables,
+        unmade=unmade,
         judged=[judged for table in tables if (judged := page.judged(table))],
-        pictures=[*_charts(plan, store, looks, tables), *_drawn(options.out.parent)],
+        pictures=[*_charts(plan, store, looks, tables), *_drawn(options.out.parent, plan)],
         failures=[failure for job in behind if (failure := _failure(store, job, looks[job.name]))],
         works=[_work(store, job, looks[job.name]) for job in behind],
         marks=marks,
     )
+
+
+def _tables(plan: Plan, store: Store, looks: Mapping[str, Look]) -> tuple[list[Table], list[tuple[str, str]]]:
+    """The tables; and of those that cannot be made, title and why, so that the others are shown none the less."""
+    from results.runs import RunsError
+
+    made: list[Table] = []
+    unmade = []
+    for layout in plan.layouts:
+        try:
+            made += tabulate.filled(replace(plan, layouts=(layout,)), store, looks)
+        except RunsError as error:
+            unmade.append((layout.title, str(error)))
+    return made, unmade
 
 
 def _begun(table: Table) -> bool:
@@ -101,7 +118,7 @@ def _behind(plan: Plan, tables: Sequence[Table]) -> list[Job]:
     """The jobs behind the tables, what has to be done first in front."""
     cells = {(line.row.recipe, column.task) for table in tables for line in table.lines for column in table.columns}
     own = [job for job in plan.jobs if (job.recipe, job.task) in cells]
-    needed = {each.name for job in own for each in (*plan.behind(job), job)}
+    needed = {each.name for each in plan.with_parents(own)}
     return [job for job in plan.jobs if job.name in needed]
 
 
@@ -136,11 +153,26 @@ def _picture(title: str, words: str, drawing: AbstractContextManager[Figure]) ->
         return Picture(title, words, "svg", page.encoded(drawn, "svg"))
 
 
-def _drawn(folder: Path) -> list[Picture]:
+def _drawn(folder: Path, plan: Plan) -> list[Picture]:
+    """The figures beside the page that are of this plan's profile and data, as their numbers say."""
     from results.report.page import Picture
 
-    files = {name: folder / f"{name}.png" for name in DRAWN}
-    return [Picture(*DRAWN[name], "png", path.read_bytes()) for name, path in files.items() if path.is_file()]
+    found = []
+    for name, (title, words) in DRAWN.items():
+        path, rests_on = folder / f"{name}.png", _rests_on(folder / f"{name}.json")
+        if path.is_file() and rests_on == (plan.label, plan.source.words):
+            caption = f"{words} Profile {plan.label}, data {plan.source.words}."
+            found.append(Picture(title, caption, "png", path.read_bytes()))
+    return found
+
+
+def _rests_on(path: Path) -> tuple[str, str] | None:
+    """Profile and data of a figure; None where nothing says them."""
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        return str(told["profile"]), str(told["data"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _failure(store: Store, job: Job, look: Look) -> Failure | None:

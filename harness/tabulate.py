@@ -117,15 +117,14 @@ def without_data(plan: Plan) -> list[Run]:
 def collapses(plan: Plan, looks: Mapping[str, Look], recipes: Collection[str]) -> list[str]:
     """A line for each pre-training behind a table, directly or not, that ended with one feature for all images."""
     own = [job for recipe in recipes for job in plan.jobs_of(recipe, None)]
-    pretrained = {job.name: job for last in own for job in (*plan.behind(last), last) if job.kind == "pretrain"}
-    return [f"{job.recipe}: {words}." for job in pretrained.values() if (words := looks[job.name].collapse)]
+    pretrained = [job for job in plan.with_parents(own) if job.kind == "pretrain"]
+    return [f"{job.recipe}: {words}." for job in pretrained if (words := looks[job.name].collapse)]
 
 
 def older_code(plan: Plan, looks: Mapping[str, Look], recipes: Collection[str], tasks: Collection[str]) -> list[str]:
     """A line for each kind of run behind a table whose code is not today's."""
     own = [job for recipe in recipes for task in tasks for job in plan.jobs_of(recipe, task)]
-    behind = {each.name: each for job in own for each in (*plan.behind(job), job)}
-    return [f"Older code: {line}." for line in aging.lines((job, looks[job.name]) for job in behind.values())]
+    return [f"Older code: {line}." for line in aging.lines((job, looks[job.name]) for job in plan.with_parents(own))]
 
 
 def _format(path: Path) -> str:

@@ -14,6 +14,7 @@ from ground.errors import ConfigError
 from harness import aging, commands, profiles, status, tabulate, trace, why_text
 from harness import plan as planning
 from harness.store import Store
+from results.labels import distinct
 
 if TYPE_CHECKING:
     from results.layout import Column, Layout, Row
@@ -29,7 +30,8 @@ class Address:
     column: Column
 
     def __str__(self) -> str:
-        return f"{self.layout.name}/{self.row.label}/{_words(self.column)}"
+        """One that leads back here, and to no other cell."""
+        return f"{self.layout.name}/{distinct(self.layout.rows)[self.row.recipe]}/{_words(self.column)}"
 
 
 def show_why(options: Namespace) -> int:
@@ -93,9 +95,10 @@ def locate(layout: Layout, row: str, column: str, address: str) -> Address:
     """The cell of a table by a row's label or recipe, and a column's label, or task and metric.
 
     Raises:
-        ConfigError: there is none, or several columns have this label.
+        ConfigError: there is none, or several rows or columns have this label.
     """
-    rows = [each for each in layout.rows if _same(row, each.label, each.recipe)]
+    labels = distinct(layout.rows)
+    rows = [each for each in layout.rows if _same(row, each.label, each.recipe, labels[each.recipe])]
     columns = [each for each in layout.columns if _same(column, *_names(each))]
     if not rows:
         names = [name for each in layout.rows for name in (each.label, each.recipe)]
@@ -103,6 +106,9 @@ def locate(layout: Layout, row: str, column: str, address: str) -> Address:
     if not columns:
         names = [name for each in layout.columns for name in _names(each)]
         raise ConfigError(f"why {address}", f"{layout.name} has no column `{column}`", _nearest(column, names))
+    if len(rows) > 1:
+        several = ", ".join(f"`{each.recipe}`" for each in rows)
+        raise ConfigError(f"why {address}", f"{len(rows)} rows are called `{row}`", f"Say which: {several}.")
     if len(columns) > 1:
         several = ", ".join(f"`{_words(each)}`" for each in columns)
         raise ConfigError(f"why {address}", f"{len(columns)} columns are called `{column}`", f"Say which: {several}.")

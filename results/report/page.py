@@ -91,10 +91,12 @@ class Report:
     works: Sequence[Work]
     marks: Sequence[str]
     """Stale runs, files that do not count, code that has changed."""
+    unmade: Sequence[tuple[str, str]] = ()
+    """Title of each table that cannot be made, and why."""
 
     @property
     def progress(self) -> list[tuple[str, dict[str, int]]]:
-        """What → state → runs: for all that fine-tunes, pre-trains and prepares, and for every table's cells."""
+        """Kind of work → state → how many of the page's runs are in it."""
         counted: dict[str, dict[str, int]] = {}
         for work in self.works:
             states = counted.setdefault(work.kind, dict.fromkeys(STATES, 0))

@@ -1,9 +1,13 @@
 """``harness report`` over a store of the fake rooms."""
 
+import json
+
 import pytest
 
-from harness import cli, report, worker
+from harness import cli, report, tabulate, worker
 from harness.store import Store
+from results.report import page
+from results.runs import RunsError
 
 
 @pytest.fixture
@@ -57,10 +61,39 @@ def test_an_empty_store_gives_a_page_without_pictures(place, planned):
     assert found.newest == ""
 
 
-def test_figures_that_lie_beside_the_page_are_on_it(place, finished):
+def test_figures_beside_the_page_are_on_it_if_they_are_of_its_profile_and_data(place, planned, finished):
     (place.folder / "out").mkdir()
     (place.folder / "out/figure2.png").write_bytes(b"\x89PNG")
-    assert report.gather(options("1")).pictures[-1].title == "Weakest matches over a training"
+    numbers, title = place.folder / "out/figure2.json", "Weakest matches over a training"
+
+    def shown(**told):
+        numbers.write_text(json.dumps(told))
+        return [picture for picture in report.gather(options("1")).pictures if picture.title == title]
+
+    assert title not in [picture.title for picture in report.gather(options("1")).pictures]  # nothing says of what
+    own = {"profile": planned.label, "data": planned.source.words}
+    assert shown(**own | {"profile": "paper"}) == shown(**own | {"data": "others"}) == shown() == []
+    (picture,) = shown(**own)
+    assert planned.label in picture.words
+    assert planned.source.words in picture.words
+
+
+def test_a_table_that_cannot_be_made_leaves_the_others(place, finished, monkeypatch):
+    filled = tabulate.filled
+
+    def fail(plan, *rest):
+        if plan.layouts[0].name == "table4":
+            raise RunsError("table4", "mixes tools", "Delete the older runs.")
+        return filled(plan, *rest)
+
+    monkeypatch.setattr(tabulate, "filled", fail)
+    found = report.gather(options())
+    assert [table.name for table in found.tables] == ["table1"]
+    ((title, words),) = found.unmade
+    assert words == "table4: mixes tools. Delete the older runs."
+    text = page.render(found)
+    assert title in text
+    assert words in text
 
 
 def test_a_page_is_html(place, capsys):

@@ -149,3 +149,14 @@ def test_a_label_of_several_columns_needs_its_group():
     assert why.locate(table, "pixcon-sr", "voc seg. miou", "").column.task == "voc_segmentation"
     with pytest.raises(ConfigError, match=r"2 columns are called `mIoU`\. Say which: `City\. Seg\. mIoU`, `VOC Seg\."):
         why.locate(table, "PixCon-SR", "mIoU", "")
+
+
+def test_rows_of_one_label_are_told_apart():
+    table = layout.load("table7")
+    with pytest.raises(
+        ConfigError, match=r"2 rows are called `PixCon-SR`\. Say which: `pixcon-sr`, `pixcon-sr-cocoplus`"
+    ):
+        why.locate(table, "PixCon-SR", "box AP", "")
+    found = why.locate(table, "pixcon-sr-cocoplus", "box AP", "")
+    assert str(found) == "table7/PixCon-SR (COCO+)/COCO box AP"
+    assert why.locate(table, *str(found).split("/")[1:], "") == found
