@@ -12,17 +12,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
 from typing import Any, Literal
 
 from ground.errors import StorageError
 from ground.files import storage_errors, write_json
-from harness import claims
+from harness import claims, records
 from harness.curve import CURVE
 from harness.jobs import KINDS, Job, Parent
 
-RECORD_SCHEMA = 1
 State = Literal["missing", "queued", "running", "interrupted", "blocked", "failed", "done", "stale"]
 OURS = frozenset({"job.json", "record.json", "progress.json", "log.txt", CURVE})
 """Files of a run that the harness writes; all others are the room's."""
@@ -90,7 +88,7 @@ class Store:
     def look(self, job: Job, *, driven: bool = False) -> Look:
         """The state of a job's run. ``driven``: a harness is at work, so a job that was written down is queued."""
         directory = self.directory(job)
-        record, problem = read_record(directory, job.key)
+        record, problem = records.read(directory, job)
         if record is not None:
             return Look(record["status"], record)
         attempt = claims.latest(directory / "attempts")
@@ -180,36 +178,6 @@ class Store:
     def driven(self) -> bool:
         """Whether some harness is at work in this store."""
         return any(attempt.alive() for attempt in map(_driver_claim, _folders(self.root / ".drivers")) if attempt)
-
-
-def read_record(directory: Path, key: str) -> tuple[dict[str, Any] | None, str]:
-    """The record of a run and, where a file is there that is no record of ``key``, what is wrong with it."""
-    path = directory / "record.json"
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None, ""
-    except (ValueError, OSError) as error:
-        return None, f"{path}: unreadable ({error})"
-    if not isinstance(record, dict) or record.get("schema") != RECORD_SCHEMA:
-        return None, f"{path}: not a record of this version of the harness"
-    if record.get("key") != key:
-        return None, f"{path}: is the record of another job"
-    if not _whole(record):
-        return None, f"{path}: incomplete"
-    return record, ""
-
-
-def _whole(record: dict[str, Any]) -> bool:
-    """Whether all is there that is read here: a record may have been edited by hand."""
-    kinds = {"metrics": dict, "outputs": dict, "timings": dict, "versions": dict, "host": dict, "device": str}
-    return (
-        record.get("status") in {"done", "failed"}
-        and all(isinstance(record.get(name), kind) for name, kind in kinds.items())
-        and isinstance(record["timings"].get("seconds"), int | float)
-        and all(isinstance(number, int | float) and isfinite(number) for number in record["metrics"].values())
-        and ((record.get("error") or {}).keys() == {"kind", "message"}) == (record["status"] == "failed")
-    )
 
 
 def shelve(path: Path, word: str) -> None:

@@ -23,7 +23,7 @@ from ground.config import validate
 from ground.errors import DataError, StorageError, UserError, WeightsError
 from ground.files import storage_errors, write_json
 from ground.seeding import derive_seed
-from harness import claims, datasets, devices, keys, provenance, store
+from harness import claims, datasets, devices, keys, provenance, records, store
 from harness.imports import Weights
 from harness.jobs import Job, Kind, Parent
 from harness.progress import Progress, Stopped
@@ -70,7 +70,7 @@ def execute(directory: Path) -> Outcome:
     claim = claims.acquire(directory / "attempts")
     if claim is None:
         return "not mine"
-    record, problem = store.read_record(directory, job.key)
+    record, problem = records.read(directory, job)
     if record is not None:  # it was finished between the plan and now
         claim.release()
         return "not mine"
@@ -106,7 +106,7 @@ def _attempt(job: Job, directory: Path, claim: claims.Claim) -> Outcome:
         curve = progress.curve.close()
     status: Outcome = "failed" if error else "done"
     record = {
-        "schema": store.RECORD_SCHEMA,
+        "schema": records.SCHEMA,
         "status": status,
         **{name: value for name, value in job.to_json().items() if name != "schema"},
         "tool": _tool(job),
@@ -238,7 +238,7 @@ def _cache(directory: Path) -> datasets.Cache:
 def _check_outputs(directory: Path, parent: Parent) -> None:
     """A parent is finished and has left the very files that its record names."""
     fault = _FAULTS[parent.kind]
-    record, problem = store.read_record(directory, parent.key)
+    record, problem = records.read(directory, parent)
     if record is None or record["status"] != "done":
         raise fault(directory, problem or f"is not a finished {parent.kind} job", "Run again with --rerun retry.")
     remedy = "Run again with --rerun retry: it is made once more."

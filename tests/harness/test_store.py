@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from ground.errors import StorageError
-from harness import claims, store, worker
+from harness import claims, records, store, worker
 from harness.store import Store
 
 
@@ -71,6 +71,66 @@ def test_a_broken_record_is_named_and_does_not_count(runs, job, harm, word):
     assert look.state in {"interrupted", "running"}  # its owner, this process, still lives
     assert str(path) in look.problem
     assert word in look.problem
+
+
+@pytest.fixture
+def tuned(planned, place):
+    """A finished fine-tuning's directory and job."""
+    for job in planned.jobs[:2]:
+        Store(place.store).prepare(job)
+        worker.execute(Store(place.store).directory(job))
+    return Store(place.store).directory(planned.jobs[1]), planned.jobs[1]
+
+
+WHOLE = {"AP": 50.0, "AP50": 70.0, "AP75": 55.0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"tool": None}, "tool"),
+        ({"tool": 7}, "tool"),
+        ({"code": "abc"}, "code"),
+        ({"code": {"revision": "abc"}}, "code"),
+        ({"code": {"revision": 7, "dirty": False}}, "code"),
+        ({"timings": {"seconds": float("nan")}}, "timings"),
+        ({"timings": {"seconds": -1}}, "timings"),
+        ({"timings": {"seconds": True}}, "timings"),
+        ({"curve": 3}, "curve"),
+        ({"outputs": {"a": 3}}, "outputs"),
+        ({"status": ["done"]}, "status"),
+        ({"status": "failed", "error": {"kind": "code", "message": 3}}, "error"),
+        ({"error": {"kind": "code", "message": "x"}}, "error"),
+        ({"error": 3}, "error"),
+        ({"metrics": {}}, "metrics"),
+        ({"metrics": {"AP": 50.0, "AP75": 55.0}}, "metrics"),
+        *(({"metrics": {**WHOLE, "AP": odd}}, "metrics") for odd in (5000, -3, True, 10**400, float("nan"), "high")),
+    ],
+)
+def test_a_record_that_was_edited_does_not_count_and_its_field_is_named(tuned, changes, field):
+    directory, job = tuned
+    edit(directory / "record.json", metrics=WHOLE)
+    assert records.read(directory, job)[1] == ""
+    edit(directory / "record.json", **changes)
+    record, problem = records.read(directory, job)
+    assert record is None
+    assert problem.endswith(f"record.json: incomplete or edited, see `{field}`")
+
+
+def test_a_record_without_its_tool_or_nested_without_end_does_not_count(tuned):
+    directory, job = tuned
+    path = directory / "record.json"
+    whole = json.loads(path.read_text())
+    damage(path, json.dumps({name: value for name, value in whole.items() if name != "tool"}))
+    assert "see `tool`" in records.read(directory, job)[1]
+    damage(path, "[" * 100_000)
+    assert "unreadable" in records.read(directory, job)[1]
+
+
+def test_what_a_pretraining_measures_may_be_any_finite_number(runs, job):
+    worker.execute(runs.directory(job))
+    edit(runs.directory(job) / "record.json", metrics={"feature_std": 5000.0, "loss": -3.0}, code=None)
+    assert runs.look(job).state == "done"
 
 
 def test_a_broken_job_is_written_anew(runs, job):
