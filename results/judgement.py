@@ -143,7 +143,8 @@ def _overall(kind: Kind, columns: tuple[ColumnJudgement, ...]) -> str:
     if kind == "none" or not states:
         return "nothing to compare with"
     if states["opposite direction"]:
-        return "differences contradict the paper's"
+        tested = states.total() - states["not run"]
+        return f"{states['opposite direction']} of {tested} differences contradict the paper's"
     if states["inconclusive"] or not states["same direction"]:
         return "inconclusive"
     return "differences agree with the paper's" + (", as far as they were run" if states["not run"] else "")

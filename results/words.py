@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from results.labels import distinct
 from results.table import Table
 
 if TYPE_CHECKING:
@@ -24,11 +25,14 @@ BOTH_SIDES = (
 
 def below(table: Table, judged: Judgement) -> Iterator[str]:
     """The lines, the verdict first."""
-    labels = {line.row.recipe: line.row.label for line in table.lines}
+    labels = distinct(line.row for line in table.lines)
     yield from _verdict(judged)
     yield LEGEND.format(baseline=labels[judged.baseline])
-    if judged.baseline not in judged.columns[0].statistics.estimates:
-        yield f"{labels[judged.baseline]} has no finished run: differences from it wait for that."
+    waiting = [each.statistics for each in judged.columns if judged.baseline not in each.statistics.estimates]
+    if waiting:
+        every = len(waiting) == len(judged.columns)
+        where = "" if every else f" in {', '.join(f'{each.task} {each.metric}' for each in waiting)}"
+        yield f"{labels[judged.baseline]} has no finished run{where}: differences from it wait for that."
     units = {cell.pretrainings > 1 for line in table.lines for cell in line.cells if cell.values}
     if len(units) > 1:
         yield "Cells of several pre-trainings and of one hold different variances; tests between them do not know."
@@ -44,7 +48,8 @@ def _verdict(judged: Judgement) -> Iterator[str]:
         yield (
             f"Verdict: {judged.overall} ({tally}). Reproduced: within ± {judged.margin:g} points of the published "
             "value by two one-sided tests at 5 %; different: Welch's test at 5 % after Holm's correction over the "
-            "column; n: runs of ours that would decide with 80 % power if the difference is as observed."
+            "column, not over the table; n: runs of ours that would decide with 80 % power if the difference is as "
+            "observed."
         )
         yield BOTH_SIDES
     elif judged.kind == "directions":
@@ -69,6 +74,9 @@ def _column_parts(column: ColumnJudgement, pool: Pool, labels: dict[str, str]) -
     yield f"std {pool.std:.2f} over {pool.methods} methods, {pool.df} degrees of freedom"
     if not pool.defensible:
         yield f"variances differ (Brown-Forsythe p = {pool.p_equal:.3f}), so each test uses its own two (Welch)"
+        single = [labels[name] for name, each in found.estimates.items() if each.std is None]
+        if single:
+            yield f"a single run has no std of its own, so it is never among the best: {', '.join(single)}"
     if found.detectable is not None and found.margin_within_reach is not None:
         n = min(each.n for each in found.estimates.values())
         yield (
@@ -85,9 +93,10 @@ def _agreement(column: ColumnJudgement) -> list[str]:
     found = column.agreement
     if found is None:
         return []
-    interval = f" [{found.interval.low:.2f}, {found.interval.high:.2f}]" if found.interval else ""
+    again = found.redrawn
+    firm = f" ({again.low:.2f} to {again.high:.2f} if the means were drawn again within their errors)" if again else ""
     p = "not testable" if found.p is None else f"p = {found.p:.3f}"
-    return [f"order beside the paper's: Kendall's tau {found.tau:.2f}{interval} over {found.methods} methods, {p}"]
+    return [f"order beside the paper's: Kendall's tau {found.tau:.2f}{firm} over {found.methods} methods, {p}"]
 
 
 def _assumptions(judged: Judgement, labels: dict[str, str]) -> Iterator[str]:

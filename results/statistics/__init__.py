@@ -11,6 +11,7 @@
 ``nested``        variance between pre-trainings told from that of fine-tuning
 ``column``        all of this for one column of a table
 ``verdicts``      a cell against the published one
+``orders``        a difference against the published one, where values are of another scale
 
 No rank test compares runs here: with three runs on each side none can reach 0.05, whatever the numbers (the smallest
 exact two-sided p is 0.10). What cannot be tested is None or says ``not testable``, never "not significant".

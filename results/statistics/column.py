@@ -32,7 +32,8 @@ class Column:
     """Of being the best; empty where there is no std."""
     detectable: float | None
     """The smallest true difference from the baseline that is found with 80 % power after correction, with as many runs
-    as the method with fewest has; by the column's std, also where contrasts rest on Welch's test."""
+    as the method with fewest has; by the column's std, also where contrasts rest on Welch's test;
+    None where they do and a single run has none."""
     margin_within_reach: float | None
     """The smallest margin within which two equal methods would be shown equivalent with 80 % power, likewise."""
 
@@ -43,7 +44,8 @@ def analyse(task: str, metric: str, groups: Mapping[str, Sequence[float]], basel
     baseline = baseline if baseline in groups else None
     shared, estimates = pool(groups), {name: estimate(values) for name, values in groups.items()}
     fewest, df = min(map(len, groups.values()), default=0), shared.df if shared else 0
-    std = shared.std if shared and len(groups) > 1 else 0.0
+    testable = shared is not None and len(groups) > 1 and (shared.defensible or fewest > 1)
+    std = shared.std if shared and testable else 0.0
     return Column(
         task=task,
         metric=metric,

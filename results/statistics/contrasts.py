@@ -10,7 +10,7 @@ from typing import Literal
 from results.statistics import ALPHA, LEVEL
 from results.statistics import power as powers
 from results.statistics.effects import Effect, hedges, superiority
-from results.statistics.estimates import Estimate, Gap, Interval, estimate, gap
+from results.statistics.estimates import Gap, Interval, estimate, gap, shared_gap
 from results.statistics.pooling import Pool
 
 Basis = Literal["pooled", "welch"]
@@ -89,7 +89,7 @@ def corrected(baseline: str, groups: Mapping[str, Sequence[float]], pool: Pool |
     basis: Basis = "welch"
     gaps = welch
     if pool is not None and pool.defensible:
-        basis, gaps = "pooled", {name: _pooled(estimates[name], base, pool) for name in others}
+        basis, gaps = "pooled", {name: shared_gap(estimates[name], base, pool.std, pool.df) for name in others}
     raw = _ps(gaps)
     return Corrected(basis, gaps, raw, holm(raw), holm(_ps(welch)))
 
@@ -110,10 +110,6 @@ def holm(raw: Mapping[str, float | None]) -> dict[str, float | None]:
         largest = max(largest, min(p * (len(known) - rank), 1.0))
         corrected[name] = largest
     return corrected
-
-
-def _pooled(one: Estimate, other: Estimate, pool: Pool) -> Gap:
-    return Gap(one.mean - other.mean, pool.std * math.sqrt(1 / one.n + 1 / other.n), pool.df)
 
 
 def _difference(

@@ -62,6 +62,8 @@ class Gap:
 def estimate(values: Sequence[float]) -> Estimate:
     """Of at least one run."""
     n = len(values)
+    if n > 1 and min(values) == max(values):  # rounding would leave a std of 1e-15, which passes for a spread
+        return Estimate(float(values[0]), 0.0, n, n - 1)
     return Estimate(float(np.mean(values)), float(np.std(values, ddof=1)) if n > 1 else None, n, max(n - 1, 0))
 
 
@@ -81,6 +83,11 @@ def gap(one: Estimate, other: Estimate) -> Gap | None:
     if one.error is None or other.error is None:
         return None
     return Gap(one.mean - other.mean, math.hypot(one.error, other.error), _satterthwaite(one, other))
+
+
+def shared_gap(one: Estimate, other: Estimate, std: float, df: float) -> Gap:
+    """Of two means whose runs have one ``std``: it is known once, with its own df, however many means share it."""
+    return Gap(one.mean - other.mean, std * math.sqrt(1 / one.n + 1 / other.n), df)
 
 
 def _satterthwaite(one: Estimate, other: Estimate) -> float:

@@ -4,12 +4,12 @@ was reproduced."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from results.statistics import ALPHA
 from results.statistics.contrasts import Difference, holm
-from results.statistics.estimates import Estimate, gap
+from results.statistics.estimates import shared_gap
 from results.statistics.verdicts import Claim, shared_std
 
 State = Literal["same direction", "opposite direction", "inconclusive", "paper cannot tell", "not run"]
@@ -38,10 +38,10 @@ def directions(baseline: str, differences: Sequence[Difference], claims: Mapping
     """
     if baseline not in claims:
         return {}
-    theirs = _pooled({name: each.estimate for name, each in claims.items()})
+    theirs, shared = {name: each.estimate for name, each in claims.items()}, _shared(claims)
     others = [name for name in claims if name != baseline]
-    gaps = {name: gap(theirs[name], theirs[baseline]) for name in others}
-    corrected = holm({name: between.p if between else None for name, between in gaps.items()})
+    gaps = {name: shared_gap(theirs[name], theirs[baseline], *shared) for name in others} if shared else {}
+    corrected = holm({name: gaps[name].p if gaps else None for name in others})
     ours = {each.method: each for each in differences}
     found = {}
     for name in others:
@@ -57,11 +57,10 @@ def directions(baseline: str, differences: Sequence[Difference], claims: Mapping
     return found
 
 
-def _pooled(estimates: Mapping[str, Estimate]) -> dict[str, Estimate]:
-    shared = shared_std(list(estimates.values()))
-    if shared is None or len({(each.std, each.df) for each in estimates.values()}) == 1:  # borrowed, so pooled already
-        return dict(estimates)
-    return {name: replace(each, std=shared[0], df=shared[1]) for name, each in estimates.items()}
+def _shared(claims: Mapping[str, Claim]) -> tuple[float, float] | None:
+    """The std of the paper's column and its df: pooled over it, or what was borrowed, which is pooled already."""
+    borrowed = [each.estimate for each in claims.values() if each.borrowed]
+    return shared_std(borrowed[:1] or [each.estimate for each in claims.values()])
 
 
 def _state(ours: Difference, published: float, p: float | None) -> State:

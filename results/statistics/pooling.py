@@ -38,16 +38,17 @@ def pool(groups: Mapping[str, Sequence[float]]) -> Pool | None:
     df = sum(len(values) - 1 for values in several)
     if not df:
         return None
-    squares = sum(float(np.square(values - values.mean()).sum()) for values in several)
+    spread = [values for values in several if np.ptp(values)]  # rounding would give a constant one some, too
+    squares = sum(float(np.square(values - values.mean()).sum()) for values in spread)
     return Pool(math.sqrt(squares / df), df, len(several), _brown_forsythe(several))
 
 
 def _brown_forsythe(groups: Sequence[np.ndarray]) -> float | None:
     """None below two methods of three runs: the distances of two values from their median are always equal."""
     large = [values for values in groups if len(values) > 2]
-    if len(large) < 2:
+    if len(large) < 2 or not any(np.ptp(values) for values in large):
         return None
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # no spread at all: p is not a number
+        warnings.simplefilter("ignore", RuntimeWarning)  # distances that are all alike: p is not a number
         p = float(stats.levene(*large, center="median").pvalue)
     return None if math.isnan(p) else p

@@ -62,11 +62,12 @@ def runs_to_tell(difference: float, std: float, methods: int, comparisons: int =
     return _fewest(lambda n: of_difference(difference, std * math.sqrt(2 / n), methods * (n - 1), alpha))
 
 
-def runs_to_decide(ours: Estimate, theirs: Estimate, margin: float) -> int | None:
-    """Runs of ours with which the verdict against a fixed published cell would be ``reproduced`` or ``different``,
-    if the true difference is the observed one; None above ``MOST``: the published runs alone leave too much open.
+def runs_to_decide(ours: Estimate, theirs: Estimate, margin: float, comparisons: int = 1) -> int | None:
+    """Runs of ours, more than there are, with which the verdict against a fixed published cell would be ``reproduced``
+    or ``different``, if the true difference is the observed one; None above ``MOST``: the published runs alone leave
+    too much open.
 
-    ``different`` is taken without the correction over the column, so the number is a lower bound for it.
+    ``different`` is asked for at alpha / ``comparisons``, the first step of Holm.
     """
     if not ours.std or theirs.std is None:
         return None
@@ -75,14 +76,16 @@ def runs_to_decide(ours: Estimate, theirs: Estimate, margin: float) -> int | Non
         between = gap(Estimate(ours.mean, ours.std, n, n - 1), theirs)
         assert between is not None
         difference, error, df = between.difference, between.error, between.df
-        return max(of_equivalence(difference, margin, error, df), of_difference(difference, error, df))
+        return max(
+            of_equivalence(difference, margin, error, df), of_difference(difference, error, df, ALPHA / comparisons)
+        )
 
-    return _fewest(power)
+    return _fewest(power, max(ours.n + 1, 2))
 
 
-def _fewest(power: Callable[[int], float]) -> int | None:
-    """The smallest n ≥ 2 whose power suffices."""
-    low, high = 1, 2
+def _fewest(power: Callable[[int], float], least: int = 2) -> int | None:
+    """The smallest n from ``least`` on whose power suffices."""
+    low, high = least - 1, least
     while power(high) < POWER:
         low, high = high, high * 2
         if low >= MOST:

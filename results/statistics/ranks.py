@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
-from results.statistics import ALPHA, LEVEL
+from results.statistics import LEVEL
 from results.statistics.best import DRAWS, SEED
 from results.statistics.estimates import Estimate, Interval
+
+FEWEST = 5
+"""Methods with which an order can say anything: the best possible p of four is 2 / 4! = 0.083."""
 
 
 @dataclass(frozen=True)
@@ -20,9 +22,10 @@ class Agreement:
 
     methods: int
     tau: float
-    interval: Interval | None
-    """Of tau when both sides' means move within their errors (``DRAWS`` draws); None if a side has no std. Noise on
-    top of noise can only blur an order: the interval leans towards zero."""
+    redrawn: Interval | None
+    """The middle 95 % of tau if all means were drawn again within their errors (``DRAWS`` // 4 draws); None if a side
+    has no std, or below five methods. How firm the order is, and no confidence interval of the true tau: the runs hold
+    their noise already, and more of it only blurs, so among close methods nearly all draws lie below the truth."""
     p: float | None
     """Two-sided p of unrelated orders; None where even equal orders could not reach 0.05 (four methods or fewer)."""
 
@@ -35,12 +38,12 @@ def agreement(ours: Mapping[str, Estimate], theirs: Mapping[str, Estimate]) -> A
     if len(names) < 2 or any(len(set(side)) < 2 for side in means.tolist()):
         return None
     found = stats.kendalltau(*means)
-    p = float(found.pvalue) if 2 / math.factorial(len(names)) < ALPHA else None
-    return Agreement(len(names), float(found.statistic), _interval(mine, paper), p)
+    p = float(found.pvalue) if len(names) >= FEWEST else None
+    return Agreement(len(names), float(found.statistic), _redrawn(mine, paper), p)
 
 
-def _interval(mine: list[Estimate], paper: list[Estimate]) -> Interval | None:
-    if any(not each.std for each in (*mine, *paper)):
+def _redrawn(mine: list[Estimate], paper: list[Estimate]) -> Interval | None:
+    if len(mine) < FEWEST or any(not each.std for each in (*mine, *paper)):
         return None
     draw = np.random.default_rng(SEED)
     upper = np.triu_indices(len(mine), 1)

@@ -16,7 +16,7 @@ from results.published import Published, load
 from results.statistics import ALPHA
 from results.statistics.contrasts import holm
 from results.statistics.equivalence import tost
-from results.statistics.estimates import Estimate, Interval, gap
+from results.statistics.estimates import Estimate, Gap, Interval, gap, shared_gap
 from results.statistics.pooling import Pool
 from results.statistics.power import runs_to_decide
 
@@ -52,6 +52,8 @@ class Claim:
 
     estimate: Estimate
     assumptions: tuple[str, ...]
+    borrowed: Literal["", "paper", "ours"] = ""
+    """Whose std it is where the paper prints none here: that of its other tables, or our column's."""
 
 
 def shared_std(estimates: list[Estimate]) -> tuple[float, float] | None:
@@ -81,13 +83,14 @@ def claim(cell: Published, expected: int, ours: Pool | None) -> Claim | None:
     if cell.std is not None:
         return Claim(Estimate(cell.mean, cell.std, runs, runs - 1), tuple(said))
     std, df = None, 0.0
+    borrowed: Literal["", "paper", "ours"] = ""
     if found := shared_std(_printed(cell.task, cell.metric)):
-        std, df = found
+        (std, df), borrowed = found, "paper"
         said.append(f"the paper prints no std here: borrowed from its Tables 1-3, {std:.2f} pooled over all methods")
     elif ours is not None:
-        std, df = ours.std, float(ours.df)
+        std, df, borrowed = ours.std, float(ours.df), "ours"
         said.append(f"the paper prints no std for this metric: our column's is taken for it, {std:.2f}")
-    return Claim(Estimate(cell.mean, std, runs, df), tuple(said))
+    return Claim(Estimate(cell.mean, std, runs, df), tuple(said), borrowed)
 
 
 def _printed(task: str, metric: str) -> list[Estimate]:
@@ -107,14 +110,18 @@ def judge(
     here, or over n: where that matters to a verdict, it says so.
     """
     verdicts = _judge(ours, claims, pool, margin)
-    wider = {name: replace(each, estimate=_over_n(each.estimate)) for name, each in claims.items()}
+    wider = {
+        name: each if each.borrowed == "ours" else replace(each, estimate=_over_n(each.estimate))
+        for name, each in claims.items()
+    }
+    comparisons = max(sum(each.p_different is not None for each in verdicts.values()), 1)
     otherwise = _judge(ours, wider, pool, margin)
     for name, verdict in verdicts.items():
         if otherwise[name].state != verdict.state:
             words = f"{otherwise[name].state} if the paper's std is over n instead of n - 1"
             verdicts[name] = verdict = replace(verdict, assumptions=(*verdict.assumptions, words))
         if verdict.state == "inconclusive":
-            runs = runs_to_decide(_own(ours[name], pool)[0], claims[name].estimate, margin)
+            runs = runs_to_decide(_own(ours[name], pool)[0], claims[name].estimate, margin, comparisons)
             verdicts[name] = replace(verdict, runs=runs)
     return verdicts
 
@@ -128,7 +135,7 @@ def _judge(
     ours: Mapping[str, Estimate], claims: Mapping[str, Claim], pool: Pool | None, margin: float
 ) -> dict[str, Verdict]:
     sides = {name: _own(ours[name], pool) for name in claims if name in ours}
-    gaps = {name: gap(side[0], claims[name].estimate) for name, side in sides.items()}
+    gaps = {name: _gap(side[0], claims[name], pool if side[1] else None) for name, side in sides.items()}
     corrected = holm({name: between.p if between else None for name, between in gaps.items()})
     verdicts = {}
     for name, there in claims.items():
@@ -152,6 +159,13 @@ def _judge(
     return verdicts
 
 
+def _gap(own: Estimate, there: Claim, lent: Pool | None) -> Gap | None:
+    """Welch's; where both sides borrowed our column's std, which is ``lent`` to ours, it counts once."""
+    if lent is not None and there.borrowed == "ours":
+        return shared_gap(own, there.estimate, lent.std, lent.df)
+    return gap(own, there.estimate)
+
+
 def _own(of: Estimate, pool: Pool | None) -> tuple[Estimate, tuple[str, ...]]:
     """Ours, with the column's std where it is a single run."""
     if of.std is not None or pool is None:
@@ -162,10 +176,12 @@ def _own(of: Estimate, pool: Pool | None) -> tuple[Estimate, tuple[str, ...]]:
 
 
 def overall(verdicts: list[Verdict]) -> str:
-    """A table's verdict: ``different`` if any cell is, ``reproduced`` if all that the paper has are."""
+    """A table's verdict: how many cells are ``different``, for tests that are corrected by column say no such thing of
+    a table; ``reproduced`` if all that the paper has are, which needs no correction: each had to be shown."""
     states = {verdict.state for verdict in verdicts}
     if not states or states == {"not run"}:
         return "not run"
     if "different" in states:
-        return "different"
+        tested = [verdict for verdict in verdicts if verdict.state != "not run"]
+        return f"{sum(each.state == 'different' for each in tested)} of {len(tested)} cells different"
     return "reproduced" if states == {"reproduced"} else "inconclusive"

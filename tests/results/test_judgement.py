@@ -78,6 +78,18 @@ def test_a_baseline_without_runs_leaves_its_differences_open(at_papers_scale):
     assert any("MoCo-V2+ has no finished run" in words for words in table.judgement.words)
 
 
+def test_a_baseline_that_lacks_runs_in_a_later_column_alone_is_named_with_it(table_of, one):
+    metrics = {"box_AP": 40.0, "mask_AP": 36.0}
+    runs = [one(recipe, 0, task="coco_detection", metrics=metrics) for recipe in ("densecl", "densecl-syncbn")]
+    runs += [one("densecl-syncbn", 0, task="voc_segmentation", metrics={"mIoU": 60.0})]
+    asked = {"coco_detection": 3, "voc_segmentation": 5}
+    recipes = ["densecl", "densecl-syncbn"]
+    table = judge(table_of(runs, "table4", expected=asked, known_tasks=list(asked), known_recipes=recipes))
+    assert "DenseCL has no finished run in voc_segmentation mIoU: differences from it wait for that." in (
+        table.judgement.words
+    )
+
+
 def test_an_empty_table_says_that_nothing_can_be_tested(table_of):
     table = judge(table_of([]))
     assert table.judgement.overall == "inconclusive"

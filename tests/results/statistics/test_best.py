@@ -60,17 +60,18 @@ def test_kendalls_tau_is_scipys_and_is_tested_only_where_it_can_be():
     found = orders(mine, paper)
     expected = stats.kendalltau([1, 2, 3, 5, 4], [1, 2, 3, 4, 5])
     assert (found.methods, found.tau, found.p) == (5, expected.statistic, expected.pvalue)
-    assert found.interval.high == pytest.approx(0.8)
-    assert orders(mine, paper, std=1.0).interval.low < 0.8
+    assert found.redrawn.high == pytest.approx(0.8)
+    assert orders(mine, paper, std=1.0).redrawn.low < 0.8
     four = orders(dict(list(mine.items())[:4]), paper)
     assert four.tau == 1.0
+    assert four.redrawn is None
     assert four.p is None  # the best possible p of four methods is 0.083
 
 
-def test_the_interval_of_tau_grows_with_the_errors():
-    mine, paper = {"a": 1.0, "b": 2.0, "c": 3.0}, {"a": 1.0, "b": 2.0, "c": 3.0}
-    assert orders(mine, paper, std=0.01).interval.low == 1.0
-    assert orders(mine, paper, std=3.0).interval.low < 0
-    assert orders(mine, paper, std=None).interval is None
+def test_what_drawing_again_gives_grows_with_the_errors():
+    mine = paper = dict(zip("abcde", (1.0, 2.0, 3.0, 4.0, 5.0), strict=True))
+    assert orders(mine, paper, std=0.01).redrawn.low == 1.0
+    assert orders(mine, paper, std=3.0).redrawn.low < 0
+    assert orders(mine, paper, std=None).redrawn is None
     assert orders({"a": 1.0}, paper) is None
     assert orders({"a": 1.0, "b": 1.0}, paper) is None

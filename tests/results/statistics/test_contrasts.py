@@ -8,6 +8,7 @@ from statsmodels.stats.multitest import multipletests
 from results.statistics import power
 from results.statistics.column import analyse
 from results.statistics.contrasts import against, holm
+from results.statistics.estimates import estimate
 from results.statistics.pooling import pool
 
 GROUPS = {
@@ -114,3 +115,21 @@ def test_holm_is_statsmodels():
     for row in ps:
         ours = list(holm({str(index): p for index, p in enumerate(row)}).values())
         assert ours == pytest.approx(list(multipletests(row, method="holm")[1]))
+
+
+def test_nothing_is_detectable_where_a_single_run_has_no_std_to_be_tested_with():
+    wild = {"calm": [50.0, 50.1, 49.9, 50.05, 49.95], "even": [51.0, 51.1, 50.9, 51.05, 50.95]}
+    wild["wild"] = (50 + 20 * np.random.default_rng(3).standard_normal(5)).tolist()
+    assert analyse("t", "m", wild, "calm").detectable is not None
+    column = analyse("t", "m", {**wild, "once": [50.0]}, "calm")
+    assert not column.pool.defensible
+    assert by_method(column.differences)["once"].state == "not testable"
+    assert (column.detectable, column.margin_within_reach) == (None, None)
+
+
+def test_equal_runs_have_no_spread_whatever_the_rounding():
+    same = {"a": [0.1] * 3, "b": [60.7] * 5, "c": [33.3] * 7}
+    assert pool(same).std == 0.0
+    assert pool(same).p_equal is None
+    assert [estimate(values).std for values in same.values()] == [0.0, 0.0, 0.0]
+    assert {each.state for each in against("a", same, pool(same))} == {"not testable"}

@@ -54,7 +54,7 @@ def test_a_cell_without_runs_was_not_run():
 
 def test_a_table_is_what_its_cells_are():
     found = verdicts()
-    assert overall(list(found.values())) == "different"
+    assert overall(list(found.values())) == "1 of 3 cells different"
     assert overall([found["near"], found["loose"]]) == "inconclusive"
     assert overall([found["near"]]) == "reproduced"
     assert overall([]) == "not run"
@@ -128,3 +128,30 @@ def test_where_the_paper_cannot_tell_there_is_nothing_to_agree_with():
     found = compared({"near": [2.1, 2.2, 2.3], "far": [0.4, 0.5, 0.6]}, {"near": PAPER, "far": close})
     assert found["far"].state == "paper cannot tell"
     assert directions("absent", (), {"near": PAPER}) == {}
+
+
+def test_the_papers_own_differences_know_its_std_with_the_columns_df():
+    claims = {name: Claim(Estimate(mean, 0.25 + 0.01 * mean, 5, 4), ()) for name, mean in (("near", 1), ("far", 2))}
+    expected = stats.ttest_ind_from_stats(2, 0.27, 5, 1, 0.26, 5)  # the pooled t-test, df 8
+    assert directions("near", (), claims)["far"].p_published == pytest.approx(expected.pvalue)
+    lent = {name: Claim(Estimate(mean, 0.3, 5, 32), (), "paper") for name, mean in (("near", 1.0), ("far", 1.5))}
+    t = 0.5 / (0.3 * (2 / 5) ** 0.5)
+    assert directions("near", (), lent)["far"].p_published == pytest.approx(2 * stats.t.sf(t, 32))
+
+
+def test_a_std_of_ours_that_both_sides_borrow_counts_once():
+    shared = Pool(0.4, 6, 3, None)
+    there = claim(find(7, "SlotCon †", "COCO", "ade20k", "mIoU"), 3, shared)
+    once = judge({"m": estimate([there.estimate.mean + 1.0])}, {"m": there}, shared)["m"]
+    t = 1.0 / (0.4 * (1 + 1 / 3) ** 0.5)
+    assert once.p_different == pytest.approx(2 * stats.t.sf(t, 6))
+
+
+def test_runs_that_would_decide_are_more_than_there_are():
+    claims = dict.fromkeys([*OURS, *(f"m{index}" for index in range(20))], PAPER)
+    ours = {**OURS, **{f"m{index}": [57.1, 57.3, 56.9, 57.2, 57.0] for index in range(20)}}
+    found = [each for each in verdicts(ours, claims).values() if each.state == "inconclusive"]
+    assert found
+    assert all(each.runs is None or each.runs > 5 for each in found)
+    alone = verdicts({"m0": ours["m0"]}, {"m0": PAPER})["m0"]
+    assert alone.state == "different"
