@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,8 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from transfer.weights.names import resnets
+
 WRAPPERS = ("state_dict", "model", "model_state_dict", "model_state", "network", "net", "weights", "blobs")
 """Keys below which checkpoints keep their network, the likelier first."""
+_AVERAGED = re.compile(r"(.*_)?(ema|averaged?)(_.*)?", re.IGNORECASE)
+"""Keys below which they keep a second one, the average of the first along its training: timm's, mmengine's."""
 
 
 @dataclass(frozen=True)
@@ -37,26 +43,44 @@ class Network:
     tensors: dict[str, Tensor]
     beside: dict[str, int]
     """What else lay next to them: its key and how many tensors are in it."""
+    averaged: tuple[str, ...] = ()
+    """Prefixes below which a ResNet lies in an averaged copy beside them; `network` takes it when asked for one."""
 
 
-def network(contents: Contents) -> Network:
-    """The network in a checkpoint: the first of ``WRAPPERS`` that holds named tensors, or the file itself.
+def network(contents: Contents, prefix: str | None = None) -> Network:
+    """The network in a checkpoint: the file itself where a ResNet lies bare in it, else the first of ``WRAPPERS`` that
+    holds named tensors. A ``prefix`` that begins with another key of the file is below that key.
 
     Without any tensor the result is empty; the gate says so.
     """
     tree = contents.tree
-    if not _named(tree):
-        for wrapper in WRAPPERS:
-            inner = tree.get(wrapper)
-            if isinstance(inner, Mapping) and (found := _named(inner)):
-                beside = {str(key): _count(value) for key, value in tree.items() if key != wrapper}
-                return Network(wrapper, found, beside)
-    beside = {str(key): _count(value) for key, value in tree.items() if not _is_array(value)}
-    return Network("", _named(tree), beside)
+    bare = _named(tree)
+    inner = {_word(key): _named(value) for key, value in tree.items() if isinstance(value, Mapping)}
+    averaged = tuple(
+        f"{key}.{below}" for key, tensors in inner.items() if _AVERAGED.fullmatch(key) for below in resnets(tensors)
+    )
+    wrapper = "" if resnets(bare) else next((key for key in WRAPPERS if inner.get(key)), "")
+    taken = inner[wrapper] if wrapper else bare
+    asked = next((key for key in inner if inner[key] and f"{prefix or ''}.".startswith(f"{key}.")), wrapper)
+    if asked != wrapper and not any(name.startswith(f"{asked}.") for name in taken):
+        wrapper, taken = asked, {f"{asked}.{name}": tensor for name, tensor in inner[asked].items()}
+    beside: Counter[str] = Counter()
+    for key, value in tree.items():
+        if _word(key) != wrapper and (wrapper or not _is_array(value)):
+            beside[_word(key)] += _count(value)
+    return Network(wrapper, taken, dict(beside), averaged)
 
 
 def _named(mapping: Mapping[Any, Any]) -> dict[str, Tensor]:
-    return {str(name): _tensor(value) for name, value in mapping.items() if _is_array(value)}
+    # What has several names is copied once: a small file may have a thousand for its only array.
+    made = {id(value): _tensor(value) for value in mapping.values() if _is_array(value)}
+    return {_word(name): made[id(value)] for name, value in mapping.items() if _is_array(value)}
+
+
+def _word(key: Any) -> str:
+    """A mapping's key in words; one that is no plain name, number or such (a tuple, nested as may be) by its type."""
+    plain = isinstance(key, str | float) or (isinstance(key, int) and abs(key) < 2**63)
+    return str(key) if plain else type(key).__name__
 
 
 def _is_array(value: Any) -> bool:
@@ -65,15 +89,19 @@ def _is_array(value: Any) -> bool:
 
 def _tensor(value: Tensor | np.ndarray[Any, Any]) -> Tensor:
     if isinstance(value, Tensor):
-        return value.detach()
+        return Tensor.detach(value)  # not its own word for it: a file can set a parameter's attributes
     # A copy: a pickle's arrays may be read-only, of another byte order or laid out backwards.
     return torch.from_numpy(np.array(value, dtype=value.dtype.newbyteorder("="), order="C"))
 
 
 def _count(value: Any) -> int:
-    """Tensors in a nested value."""
-    if _is_array(value):
-        return 1
-    if isinstance(value, Mapping):
-        return sum(_count(each) for each in value.values())
-    return sum(_count(each) for each in value) if isinstance(value, list | tuple) else 0
+    """Tensors in a nested value; what it holds in several places is looked into once, so it may even hold itself."""
+    total, seen, left = 0, set[int](), [value]
+    while left:
+        each = left.pop()
+        if _is_array(each):
+            total += 1
+        elif isinstance(each, Mapping | list | tuple) and id(each) not in seen:
+            seen.add(id(each))
+            left.extend(each.values() if isinstance(each, Mapping) else each)
+    return total

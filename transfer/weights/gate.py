@@ -43,6 +43,13 @@ def check(path: Path, tensors: Mapping[str, Tensor], untrained: bool) -> Backbon
     if odd:
         problem = f"holds values that are not finite in {_some(odd)}"
         raise WeightsError(path, problem, "The training diverged, or the file is damaged.")
+    negative = [each for each, tensor in found.items() if each.endswith("running_var") and (tensor < 0).any()]
+    if negative:
+        raise WeightsError(path, f"holds negative variances in {_some(negative)}", "The file is damaged.")
+    zero = [each for each, tensor in found.items() if tensor.ndim == 4 and not (tensor != 0).any()]
+    if zero:
+        problem = f"holds nothing but zeros in {_some(zero)}: no image passes such a convolution"
+        raise WeightsError(path, problem, "The training collapsed, or the file is damaged.")
     initial = initial_norms(found)
     if initial and not untrained:
         raise WeightsError(path, *_why_initial(found, initial))
@@ -82,7 +89,8 @@ def _faults(found: Mapping[str, Tensor], wanted: Mapping[str, Size]) -> list[str
 def _why_initial(tensors: Mapping[str, Tensor], initial: list[str]) -> tuple[str, str]:
     """Problem and remedy of batch-norm layers that look as on the first day."""
     total = len(_norms(tensors))
-    if all(_at(tensors, norm, "weight", 1) and _at(tensors, norm, "bias", 0) for norm in initial):
+    scaled = any(not (_at(tensors, norm, "weight", 1) and _at(tensors, norm, "bias", 0)) for norm in initial)
+    if len(initial) < total or not scaled:
         problem = f"was this trained? Mean 0 and variance 1, the initial values, in {_some(initial)} of {total} norms"
         return problem, "Name trained weights; --untrained if random ones are meant."
     problem = (

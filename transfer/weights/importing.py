@@ -86,12 +86,15 @@ def find(path: Path, *, format: str | None = None, prefix: str | None = None, bg
     path = ours.file_of(path)
     contents = read(path)
     record = ours.record(path)
-    selection = select(path, contents, network(contents), format, prefix, ours.exported_prefix(record))
+    inside = network(contents, prefix)
+    selection = select(path, contents, inside, format, prefix, ours.exported_prefix(record))
     tensors, notes = _single_precision(selection.tensors)
     if bgr and "conv1.weight" in tensors:
         tensors["conv1.weight"] = tensors["conv1.weight"].flip(1).contiguous()
         notes.append("input channels turned around, from BGR to RGB")
     notes += origin.notes(contents, tensors, detector=selection.naming == "detectron2" and selection.prefix != "")
+    if inside.averaged and prefix is None:
+        notes.append(f"an averaged copy is there too: --prefix {' or '.join(inside.averaged)}")
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     untrained = bool(record.get("initial")) or bool(ours.told(contents.header).get("untrained"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Literal
 
 Naming = Literal["torchvision", "detectron2", "caffe2"]
@@ -13,6 +14,17 @@ ANCHORS: dict[Naming, str] = {
     "caffe2": "res2_0_branch2a_w",
 }
 """A tensor that every ResNet has, by which a naming and what stands before it are found."""
+
+
+def resnets(names: Iterable[str]) -> dict[str, Naming]:
+    """Every prefix below which a ResNet lies among tensors' names, and how its tensors are called there."""
+    ends: list[tuple[Naming, str]] = list(ANCHORS.items())
+    return {
+        name.removesuffix(anchor): naming
+        for name in names
+        for naming, anchor in ends
+        if name == anchor or name.endswith(f".{anchor}")
+    }
 
 
 def to_detectron2(name: str) -> str:

@@ -13,7 +13,7 @@ from torch import Tensor
 from ground.errors import WeightsError
 from transfer.weights.contents import Contents, Network
 from transfer.weights.formats import FORMATS, Format, named
-from transfer.weights.names import ANCHORS, Naming, to_torchvision
+from transfer.weights.names import Naming, resnets, to_torchvision
 
 HEADS = re.compile(
     r"(fc|fc\d|classifier|head|heads|linear|logits|proj\w*|predictor|pred|neck|queue\w*|prototypes?|center|avgpool)\b"
@@ -53,7 +53,7 @@ def select(
         ConfigError: there is no such format.
         WeightsError: there is no ResNet, or none or several where they were looked for.
     """
-    found = _resnets(network.tensors)
+    found = resnets(network.tensors)
     if not found:
         raise WeightsError(path, _nothing(network), "Name a file that holds a ResNet's tensors.")
     if set(found.values()) == {"caffe2"}:
@@ -82,17 +82,6 @@ def recognise(contents: Contents, network: Network, prefixes: list[str]) -> Form
 
 def _preferred(layout: Format, exported: str | None) -> tuple[str, ...]:
     return (exported,) if layout.name == "run" and exported else layout.prefixes
-
-
-def _resnets(names: Iterable[str]) -> dict[str, Naming]:
-    """Every prefix below which a ResNet lies, and how its tensors are called there."""
-    ends: list[tuple[Naming, str]] = list(ANCHORS.items())
-    return {
-        name.removesuffix(anchor): naming
-        for name in names
-        for naming, anchor in ends
-        if name == anchor or name.endswith(f".{anchor}")
-    }
 
 
 def _below(path: Path, found: dict[str, Naming], prefixes: tuple[str, ...]) -> str:

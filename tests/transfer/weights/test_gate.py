@@ -22,6 +22,8 @@ FAULTS = [
     ({"conv1__weight": None, "conv1__bias": torch.ones(32)}, r"lacks `conv1\.weight` .* no place for `conv1\.bias`"),
     ({"bn1__weight": torch.full((32,), torch.nan)}, r"not finite in `bn1\.weight`\. The training diverged"),
     ({"bn1__bias": torch.ones(32, dtype=torch.int8)}, r"int8 values in `bn1\.bias`, as a quantised network does"),
+    ({"bn1__running_var": torch.linspace(1, -1, 32)}, r"negative variances in `bn1\.running_var`\. The file is dam"),
+    ({"conv1__weight": torch.zeros(32, 3, 7, 7)}, r"nothing but zeros in `conv1\.weight`: no image passes such"),
     ({"conv1__weight": torch.ones(32, 3, 3, 3)}, r"deep or small stem \(a 3x3 `conv1`"),
     ({"stem__0__weight": torch.ones(32, 3, 3, 3)}, r"deep or small stem \(`stem\.0\.weight`"),
 ]
@@ -72,6 +74,13 @@ def test_one_norm_that_never_saw_an_image_is_found(tmp_path, trained):
     initial = {f"layer2__0__bn1__{part}": value for part, value in initial.items()}
     with pytest.raises(WeightsError, match=r"in `layer2\.0\.bn1` of 12 norms"):
         gate.check(tmp_path / "w", changed(trained, **initial), untrained=False)
+
+
+def test_one_untrained_norm_among_trained_ones_is_not_called_folded(tmp_path, trained):
+    initial = {"bn1__running_mean": torch.zeros(32), "bn1__running_var": torch.ones(32)}
+    scaled = {"bn1__weight": torch.full((32,), 0.7), "bn1__bias": torch.full((32,), 0.1)}
+    with pytest.raises(WeightsError, match=r"was this trained\? .* in `bn1` of 12 norms"):
+        gate.check(tmp_path / "w", changed(trained, **initial, **scaled), untrained=False)
 
 
 def test_folded_norms_are_told_from_untrained_ones(tmp_path, trained):
