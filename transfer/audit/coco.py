@@ -11,6 +11,8 @@ from transfer.layouts import coco, label_maps
 from transfer.layouts.coco_annotations import REMEDY, Annotation, read_annotation
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
+SHOWN = 12
+"""Boxes without an area that are named."""
 
 
 def coco_set(made: Unit, root: Path) -> None:
@@ -75,6 +77,7 @@ def _objects(
     """Every annotation as its reader sees it."""
     seen: set[int] = set()
     labelled: set[int] = set()
+    flat: list[int] = []
     for item in items:
         each = read_annotation(item, sizes, numbers, seen, masks=True)
         if isinstance(each, str):
@@ -83,8 +86,12 @@ def _objects(
         seen.add(each.number)
         labelled.add(item["image_id"])
         if not _has_area(each):
-            problem = f"annotation {each.number} has a box without an area: it is not trained on"
-            made.find("box without an area", file, problem, REMEDY, grave=False)
+            flat.append(each.number)
+    if flat:
+        named = ", ".join(map(str, flat[:SHOWN])) + (", …" if len(flat) > SHOWN else "")
+        problem = f"{len(flat)} of {len(items)} boxes have no area (annotation {named}): they are not trained on"
+        remedy = "Nothing: the official files have some, and detectron2 leaves them out, too."
+        made.find("boxes without an area", file, problem, remedy, grave=False)
     if not labelled:
         made.find("annotation file at fault", file, "no image has an object", "Unpack the annotations again.")
     elif len(labelled) < len(sizes):

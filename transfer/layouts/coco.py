@@ -156,6 +156,11 @@ def _images(images: Listed, items: list[dict[str, Any]]) -> dict[int, dict[str, 
     found = {item["id"]: item for item in sorted(items, key=lambda item: item["id"])}
     if len(found) < len(items):
         raise DataError(images.file, "gives one id to two images", AGAIN)
+    numbers: dict[str, int] = {}
+    for number, item in found.items():
+        before = numbers.setdefault(item["file_name"], number)
+        if before != number:
+            raise DataError(images.file, f"images {before} and {number} are both {item['file_name']}", AGAIN)
     if not images.folder.is_dir():
         raise DataError(images.folder, "no such folder", f"Unpack {images.split} there.")
     present = set(os.listdir(images.folder))

@@ -49,7 +49,8 @@ def read_annotations(
 
     Raises:
         DataError: a field is missing or of another kind, an id is given twice, an image or a category is unknown, a box
-            has nothing in its image, a mask has no polygon of three points or runs of another size.
+            has nothing in its image, a mask has no polygon of three points, leaves its image by more than the image's
+            size, or has runs that do not fill it.
     """
     found: dict[int, list[Annotation]] = {}
     seen: set[int] = set()
@@ -70,7 +71,9 @@ def read_annotation(
         problem = _fault(item, sizes, numbers, seen)
         if problem is None:
             return _annotation(item, sizes[item["image_id"]], numbers, masks=masks)
-    except (KeyError, TypeError, ValueError) as error:
+    except OverflowError:  # of a whole number of hundreds of digits
+        problem = "has a number that is too large"
+    except (KeyError, ValueError) as error:
         problem = f"lacks `{error.args[0]}`" if isinstance(error, KeyError) else str(error)
     return f"annotation {item.get('id')} {problem}"
 
@@ -81,10 +84,12 @@ def _fault(item: dict[str, Any], sizes: Sizes, numbers: Mapping[int, int], seen:
         return "has an id that is no whole number"
     if item["id"] in seen:
         return "has the id of another one"
-    if item["image_id"] not in sizes:
-        return f"is of unknown image {item['image_id']}"
-    if item["category_id"] not in numbers:
-        return f"is of unknown category {item['category_id']}"
+    for sort, known in (("image", sizes), ("category", numbers)):
+        number = item[f"{sort}_id"]
+        if not isinstance(number, int):
+            return f"has {sort}_id {number!r}, no whole number"
+        if number not in known:
+            return f"is of unknown {sort} {number}"
     return None
 
 
@@ -93,11 +98,13 @@ def _annotation(item: dict[str, Any], size: tuple[int, int], numbers: Mapping[in
     box, area, crowd = _box(item["bbox"], size), item["area"], item.get("iscrowd", 0)
     if not isinstance(area, int | float) or not math.isfinite(area):
         raise ValueError(f"has area {area!r}, no number")
+    if area < 0:
+        raise ValueError(f"has the negative area {area}")
     if crowd not in (0, 1):
         raise ValueError(f"has iscrowd {crowd!r}, neither 0 nor 1")
     segmentation = item["segmentation"] if masks else None
     runs = _runs(segmentation, size) if isinstance(segmentation, dict) else None
-    polygons = _polygons(segmentation) if masks and runs is None else None
+    polygons = _polygons(segmentation, size) if masks and runs is None else None
     return Annotation(item["id"], numbers[item["category_id"]], box, float(area), bool(crowd), polygons, runs)
 
 
@@ -114,7 +121,7 @@ def _box(written: Any, size: tuple[int, int]) -> Box:
     return x, y, width, height
 
 
-def _polygons(written: Any) -> Outline:
+def _polygons(written: Any, size: tuple[int, int]) -> Outline:
     if not isinstance(written, list):
         raise ValueError("has a segmentation that is neither polygons nor run lengths")
     try:
@@ -125,15 +132,53 @@ def _polygons(written: Any) -> Outline:
         raise ValueError("has a polygon with a number that is not finite")
     if not rings:
         raise ValueError("has no polygon of three points")
+    if not all(_near(ring, size) for ring in rings):
+        raise ValueError(f"has a polygon far outside its {size[0]}x{size[1]} image")
     return rings
+
+
+def _near(ring: Sequence[float], size: tuple[int, int]) -> bool:
+    """No corner is further outside the image than it is wide and high: pycocotools walks from corner to corner pixel by
+    pixel, and one at 1e8 takes its process down."""
+    (width, height), lowest, highest = size, min(ring), max(ring)
+    least = min(width, height)
+    if lowest >= -least and highest <= 2 * least:  # nearly all: nothing to take apart
+        return True
+    x, y = ring[::2], ring[1::2]
+    return min(x) >= -width and max(x) <= 2 * width and min(y) >= -height and max(y) <= 2 * height
 
 
 def _runs(written: dict[str, Any], size: tuple[int, int]) -> RunLengths:
     counts, (width, height) = written["counts"], size
     if written["size"] != [height, width]:
         raise ValueError(f"has a mask of size {written['size']} where its image is {[height, width]}")
-    if isinstance(counts, list) and sum(counts) != width * height:
-        raise ValueError("has run lengths that do not fill its image")
     if not isinstance(counts, list | str):
         raise ValueError("has run lengths that are neither a list nor text")
+    if isinstance(counts, list) and not all(type(count) is int and count >= 0 for count in counts):
+        raise ValueError("has a run length that is no whole number from 0 on")
+    lengths = counts if isinstance(counts, list) else _unpacked(counts)
+    if min(lengths, default=0) < 0 or sum(lengths) != width * height:
+        raise ValueError("has run lengths that do not fill its image")
     return written
+
+
+def _unpacked(text: str) -> list[int]:
+    """Run lengths of pycocotools' text: five bits a character from ``0`` on, the lowest first, a sixth if more follow;
+    signed, and from the fourth on the difference to the one before the last (``maskApi.c``, ``rleFrString``)."""
+    lengths: list[int] = []
+    value = shift = 0
+    for sign in text:
+        bits = ord(sign) - ord("0")
+        if not 0 <= bits < 64:
+            raise ValueError(f"has run lengths with `{sign}`, which pycocotools does not write")
+        value |= (bits & 31) << shift
+        shift += 5
+        if bits & 32:
+            continue
+        if bits & 16:
+            value -= 1 << shift
+        lengths.append(value + (lengths[-2] if len(lengths) > 2 else 0))
+        value = shift = 0
+    if shift:
+        raise ValueError("has run lengths that break off")
+    return lengths

@@ -13,6 +13,7 @@ import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ground.config import digest
@@ -102,7 +103,7 @@ def lines(file: Path, remedy: str) -> tuple[str, ...]:
         DataError: it is missing (``remedy``) or cannot be read.
     """
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")  # editors of Windows put a mark in front
     except FileNotFoundError:
         raise DataError(file, "no such file", remedy) from None
     except (OSError, UnicodeDecodeError) as error:
@@ -163,7 +164,7 @@ def read(name: str, image: Path, annotation: Path) -> Labelled:
     objects = tree.findall("object")
     labels = tuple(_label(annotation, item) for item in objects)
     boxes = tuple(_box(annotation, item, width, height) for item in objects)
-    difficult = tuple((item.findtext("difficult") or "0").strip() != "0" for item in objects)
+    difficult = tuple(_difficult(annotation, item) for item in objects)
     return Labelled(name, image, width, height, labels, boxes, difficult)
 
 
@@ -176,9 +177,9 @@ def problems(annotation: Path) -> tuple[tuple[int, int] | None, list[DataError]]
         return None, [error]
     found = []
     for item in tree.findall("object"):
-        for look in (lambda item: _label(annotation, item), lambda item: _box(annotation, item, *size)):
+        for look in (_label, partial(_box, width=size[0], height=size[1]), _difficult):
             try:
-                look(item)
+                look(annotation, item)
             except DataError as error:
                 found.append(error)
     return size, found
@@ -205,6 +206,14 @@ def _label(annotation: Path, item: ET.Element) -> int:
     if name not in CLASSES:
         raise DataError(annotation, f"unknown class `{name}`", f"Use one of: {', '.join(CLASSES)}.")
     return CLASSES.index(name)
+
+
+def _difficult(annotation: Path, item: ET.Element) -> bool:
+    """Whether finding the object or not does not count; said of VOC's objects by 0 or 1, or not at all."""
+    written = (item.findtext("difficult") or "0").strip()
+    if written not in ("0", "1"):
+        raise DataError(annotation, f"<difficult> is `{written}`, neither 0 nor 1", "Correct it.")
+    return written == "1"
 
 
 def _box(annotation: Path, item: ET.Element, width: int, height: int) -> Box:

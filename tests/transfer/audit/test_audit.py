@@ -299,7 +299,9 @@ def test_remarks_of_coco_keep_nothing_from_being_ready(copy):
     first = json.loads((copy / TRAIN).read_text())["annotations"][0]
     change("annotations.0", bbox=[*first["bbox"][:2], 0, first["bbox"][3]])(copy)
     found = look(copy)
-    assert {each.kind for each in found.findings} == {"unlabelled image", "box without an area"}
+    assert {each.kind for each in found.findings} == {"unlabelled image", "boxes without an area"}
+    flat = of(found, "boxes without an area")[0].problem
+    assert re.fullmatch(rf"1 of \d+ boxes have no area \(annotation {first['id']}\): they are not trained on", flat)
     assert "coco/train2017/mine.jpg" in of(found, "unlabelled image")[0].file
     assert set(states(found).values()) == {"ready"}
 

@@ -1,7 +1,9 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
+from pycocotools import mask as official
 
 from ground.errors import DataError
 from transfer import data
@@ -101,6 +103,14 @@ def test_the_fingerprint_sees_every_file(tiny_coco, coco_root, file):
     assert data.fingerprint(tiny_coco, coco_root) != before
 
 
+def runs(*counts):
+    return {"size": [48, 64], "counts": list(counts)}
+
+
+def packed(text):
+    return {"size": [48, 64], "counts": text}
+
+
 def with_object(**fields):
     return lambda root: alone(root, {**described(17, 1, 7, (5, 5, 10, 10)), **fields})
 
@@ -131,6 +141,21 @@ def without(field):
         (with_object(segmentation=[[1, 2, 3, 4, 5, float("nan")]]), "annotation 17 has a polygon with a number that"),
         (with_object(segmentation={"size": [9, 9], "counts": [81]}), r"annotation 17 has a mask of size \[9, 9\]"),
         (with_object(segmentation={"size": [48, 64], "counts": [5]}), "annotation 17 has run lengths that do not fill"),
+        (with_object(iscrowd=1, segmentation=runs(-5, 48 * 64 + 5)), "annotation 17 has a run length that is no whole"),
+        (with_object(iscrowd=1, segmentation=runs(0.5, 48 * 64 - 0.5)), "annotation 17 has a run length that is no"),
+        (with_object(iscrowd=1, segmentation=runs("x")), "annotation 17 has a run length that is no whole number"),
+        (with_object(iscrowd=1, segmentation=runs()), "annotation 17 has run lengths that do not fill its image"),
+        (with_object(iscrowd=1, segmentation=packed("abc!!")), "annotation 17 has run lengths with `!`"),
+        (with_object(iscrowd=1, segmentation=packed("abc")), "annotation 17 has run lengths that break off"),
+        (with_object(iscrowd=1, segmentation=packed("0")), "annotation 17 has run lengths that do not fill its image"),
+        (with_object(segmentation=[[1, 2, 1e8, 4, 5, 6]]), "annotation 17 has a polygon far outside its 64x48 image"),
+        (with_object(segmentation=[[1, 2, 3, -49, 5, 6]]), "annotation 17 has a polygon far outside its 64x48 image"),
+        (with_object(segmentation=[[1, 2, 3, 4, 5, 10**400]]), "annotation 17 has a number that is too large"),
+        (with_object(bbox=[5, 5, 3, 10**400]), "annotation 17 has a number that is too large"),
+        (with_object(area=10**400), "annotation 17 has a number that is too large"),
+        (with_object(area=-5), "annotation 17 has the negative area -5"),
+        (with_object(category_id=[1]), r"annotation 17 has category_id \[1\], no whole number"),
+        (with_object(image_id={}), "annotation 17 has image_id {}, no whole number"),
         (with_object(segmentation=RUNS), "annotation 17 is no crowd and has run lengths for a mask"),
         (with_object(id="x"), "annotation x has an id that is no whole number"),
         *(
@@ -174,6 +199,7 @@ def rename_class(root):
         (put("categories", [{"id": 1}]), "lacks an id or a name"),
         (edit_image(file_name=None), "image 11 lacks `file_name`"),
         (edit_image(width=0), "image 11 is 0x"),
+        (edit_image(file_name="000000000003.jpg"), r"images 3 and 11 are both 000000000003\.jpg"),
         (edit_image(id=3), "gives one id to two images"),
         (rename_class, r"instances_train2017\.json: has other categories than instances_val2017\.json"),
         (put("annotations", []), "no image of coco/train2017 has an object"),
@@ -187,6 +213,23 @@ def test_a_file_at_fault_is_named(tiny_coco, coco_root, damage, message):
     damage(coco_root)
     with pytest.raises(DataError, match=message):
         data.check(tiny_coco, coco_root)
+
+
+def test_run_lengths_packed_by_pycocotools_pass(tiny_coco, coco_root):
+    """Also those with runs shorter than the one before the last, which are written as negative differences."""
+    mask = np.asfortranarray(np.random.default_rng(0).random((48, 64)) < np.linspace(0, 1, 64), dtype=np.uint8)
+    mask[:, 20:40] = 1
+    text = official.encode(mask)["counts"].decode()
+    alone(coco_root, described(1, 1, 7, (5, 5, 10, 10)), described(2, 1, 1, (0, 0, 64, 48), packed(text)))
+    assert [each.number for each in coco.load(tiny_coco, coco_root).train[0].objects] == [1]
+    alone(coco_root, described(1, 1, 7, (5, 5, 10, 10)), described(2, 1, 1, (0, 0, 64, 48), packed(text + "1")))
+    with pytest.raises(DataError, match="annotation 2 has run lengths that do not fill its image"):
+        coco.load(tiny_coco, coco_root)
+
+
+def test_a_polygon_may_leave_its_image_by_the_images_size(tiny_coco, coco_root):
+    alone(coco_root, described(1, 1, 7, (5, 5, 10, 10), [[-64, -48, 128, -48, 128, 96]]))
+    assert coco.load(tiny_coco, coco_root).train[0].outlines[0][0].tolist() == [-64, -48, 128, -48, 128, 96]
 
 
 def test_boxes_alone_need_no_masks(coco_root):

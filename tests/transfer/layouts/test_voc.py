@@ -130,6 +130,27 @@ def test_training_lists_without_an_object_are_found_before_any_job(tiny, voc_roo
         data.check(tiny, voc_root)
 
 
+@pytest.mark.parametrize(("written", "difficult"), [("0", False), (" 1 ", True), ("", False)])
+def test_difficult_is_said_by_0_or_1_or_not_at_all(voc_root, written, difficult):
+    path = annotation_of(voc_root, "000001")
+    path.write_text(
+        "<annotation><size><width>64</width><height>48</height></size><object><name>dog</name><bndbox>"
+        "<xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox>"
+        f"<difficult>{written}</difficult></object></annotation>"
+    )
+    assert voc.read_all(voc.listed(voc_root, "VOC2007/trainval"))[0].difficult == (difficult,)
+    edit(path, f"<difficult>{written}<", "<difficult>yes<")
+    with pytest.raises(DataError, match=r"000001\.xml: <difficult> is `yes`, neither 0 nor 1"):
+        voc.read_all(voc.listed(voc_root, "VOC2007/trainval"))
+    assert [error.problem for error in voc.problems(path)[1]] == ["<difficult> is `yes`, neither 0 nor 1"]
+
+
+def test_a_list_with_a_byte_order_mark_is_the_same_list(voc_root):
+    before = voc.listed(voc_root, "VOC2007/trainval")
+    before.file.write_text(before.file.read_text(), encoding="utf-8-sig")
+    assert voc.listed(voc_root, "VOC2007/trainval") == before
+
+
 def test_corners_one_pixel_outside_pass(voc_root):
     path = annotation_of(voc_root, "000001")
     path.write_text(
