@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import platform
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 PACKAGES = (
     "dense-ssl-bench", "torch", "torchvision", "numpy", "pillow", "pycocotools", "safetensors", "detectron2",
@@ -48,6 +52,12 @@ def _git(folder: Path, *arguments: str) -> str:
     except (FileNotFoundError, subprocess.TimeoutExpired):
         return ""
     return answer.stdout.strip()
+
+
+def signed(record: Mapping[str, Any]) -> str:
+    """SHA-256 (hex) of all that a record says but its own ``digest``: one that was edited since has another."""
+    plain = json.loads(json.dumps({name: value for name, value in record.items() if name != "digest"}))
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def host() -> dict[str, str | int]:

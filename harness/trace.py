@@ -11,6 +11,7 @@ from ground.errors import UserError
 from harness.curve import CURVE
 from harness.jobs import Job
 from harness.plan import Plan
+from harness.provenance import signed
 from harness.store import Look, Store, read_job
 from harness.worker import sha256
 
@@ -66,7 +67,7 @@ def steps(plan: Plan, store: Store, jobs: Sequence[Job], looks: dict[str, Look])
 
 
 def faults(steps: Sequence[Step]) -> Iterator[str]:
-    """What is not as the records say: settings, parents, hashes of outputs and losses, the data. Reads all of it."""
+    """What is not as recorded: numbers, settings, parents, hashes of outputs and losses, the data. Reads it all."""
     fingerprints: dict[tuple[str, str], str] = {}
     for step in steps:
         if not step.done or step.look.record is None:
@@ -89,6 +90,8 @@ def faults(steps: Sequence[Step]) -> Iterator[str]:
 
 def _record_faults(step: Step) -> Iterator[str]:
     record = step.look.record or {}
+    if record.get("digest", "") not in {"", signed(record)}:
+        yield f"{step.directory / 'record.json'}: was edited after the run had written it"
     try:
         written = read_job(step.directory)
     except UserError as error:

@@ -18,6 +18,8 @@ from results.labels import distinct
 
 if TYPE_CHECKING:
     from results.layout import Column, Layout, Row
+    from results.statistics.contrasts import Difference
+    from results.statistics.estimates import Interval
     from results.table import Cell, Table
 
 
@@ -58,7 +60,7 @@ def show_why(options: Namespace) -> int:
     marks += [f"older code: {line}" for line in aging.lines((step.job, step.look) for step in (*behind, *runs))]
     faults = list(trace.faults([*behind, *runs])) if options.verify else None
     heading = {"cell": str(place), "profile": plan.label, "data": plan.source.words, "remarks": plan.remarks}
-    heading["judgement"] = _judgement(table, place) if cell.n else []
+    heading["judgement"] = _judgement(table, place) if cell.n else _copies(cell)
     if options.json:
         told = heading | _numbers(place, cell) | {
             "runs": [step.told() for step in runs],
@@ -158,12 +160,34 @@ def _judgement(table: Table, place: Address) -> list[str]:
     if judged is None:
         return []
     column, recipe = judged.columns[place.layout.columns.index(place.column)], place.row.recipe
-    baseline = next(line.row.label for line in table.lines if line.row.recipe == judged.baseline)
-    found, against = difference(column, recipe, table.decimals), verdict(column, recipe)
-    state = f", {column.differences[recipe].state}" if recipe in column.differences else ""
-    lines = [f"less {baseline}: {found}{state}"] if found else []
+    interval = column.statistics.intervals.get(recipe)
+    lines = [f"mean: 95 % {_interval(interval, table.decimals)}"] if interval else []
+    if recipe in column.differences:
+        baseline = next(line.row.label for line in table.lines if line.row.recipe == judged.baseline)
+        of = column.differences[recipe]
+        lines.append(f"less {baseline}: {difference(column, recipe, table.decimals)}, {of.state}{_contrast(of, table)}")
+    against = verdict(column, recipe)
     kind = "published value" if judged.kind == "values" else "published difference"
     return lines + ([f"verdict on the {kind}: {against}"] if against not in {"", "not run"} else [])
+
+
+def _contrast(of: Difference, table: Table) -> str:
+    """Interval, effect size and P(A > B) of a difference, as far as there are any."""
+    words = [f"95 % {_interval(of.interval, table.decimals)}"] if of.interval else []
+    if of.effect:
+        words.append(f"Hedges g {of.effect.g:.2f} {_interval(of.effect.interval, 2)}")
+    return "".join(f"; {each}" for each in (*words, f"P(better) {of.superiority:.2f}"))
+
+
+def _interval(of: Interval, decimals: int) -> str:
+    return f"[{of.low:.{decimals}f}, {of.high:.{decimals}f}]"
+
+
+def _copies(cell: Cell) -> list[str]:
+    """Why repeats count for nothing: which are copies of each other."""
+    from results.runs import duplicates
+
+    return [words for lines in duplicates(cell.runs).values() for words in lines]
 
 
 def _why_none(place: Address, cell: Cell, recipes: Collection[str]) -> str:

@@ -102,8 +102,13 @@ def settings(steps: Sequence[Step]) -> list[str]:
 
 def verified(steps: Sequence[Step]) -> str:
     """How much was read and found to be as recorded."""
-    files = sum(len((step.look.record or {}).get("outputs", {})) for step in steps)
-    return f"verified: {len(steps)} runs, {files} files, their settings, parents and data are as recorded"
+    records = [step.look.record or {} for step in steps]
+    files = sum(len(record.get("outputs", {})) for record in records)
+    words = f"verified: {len(steps)} runs, {files} files, their settings, parents and data are as recorded"
+    unsigned = sum("digest" not in record for record in records)
+    return words + (
+        f"; of {unsigned} runs the numbers are not checked: their records have no digest" if unsigned else ""
+    )
 
 
 def _line(name: str, words: str) -> str:

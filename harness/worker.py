@@ -123,7 +123,7 @@ def _attempt(job: Job, directory: Path, claim: claims.Claim) -> Outcome:
         "code": provenance.code(),
         "error": error,
     }  # fmt: skip
-    write_json(directory / "record.json", record)
+    write_json(directory / "record.json", {**record, "digest": provenance.signed(record)})
     print(f"{_now()} {status} after {progress.seconds():.1f} s {json.dumps(record['metrics'])}", flush=True)
     return status
 
