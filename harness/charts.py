@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ground.config import suggest
-from ground.errors import ConfigError
+from ground.errors import ConfigError, DataError
 from harness import commands, status, tabulate
 from harness import plan as planning
 from harness.curve import CURVE
@@ -58,7 +59,11 @@ def curves(plan: Plan, store: Store, looks: dict[str, Look]) -> Iterator[Figure]
         if looks[job.name].state != "done" or job.recipe not in labels:
             continue
         folder = store.directory(job)
-        series = drawing.read(folder / CURVES) or drawing.read_losses(folder / CURVE)
+        try:
+            series = drawing.read(folder / CURVES) or drawing.read_losses(folder / CURVE)
+        except DataError as error:
+            print(f"left out: {error}", file=sys.stderr)
+            continue
         if series is None:
             continue
         if job.task is None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ground.errors import DataError
 from results.figures.page import COLOURS, COLUMN, RULE, SOFT, figure
 
 if TYPE_CHECKING:
@@ -66,12 +67,23 @@ def read(folder: Path) -> Series | None:
 
 
 def read_losses(path: Path) -> Series | None:
-    """The losses in a run's ``curve.csv``; None if there are none."""
+    """The losses in a run's ``curve.csv``; None if there are none.
+
+    Raises:
+        DataError: a line, such as one cut off at the end, is no step and loss.
+    """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()[1:]
     except FileNotFoundError:
         return None
-    latest = {float(step): float(loss) for step, _, loss in (line.partition(",") for line in lines)}
+    latest: dict[float, float] = {}
+    for number, line in enumerate(lines, 2):
+        step, _, loss = line.partition(",")
+        try:
+            latest[float(step)] = float(loss)
+        except ValueError:
+            problem = f"line {number} (`{line}`) is no step and loss"
+            raise DataError(path, problem, "Run again with --rerun retry, or do without its curve.") from None
     steps = sorted(latest)
     return Series(np.array(steps), np.array([latest[step] for step in steps])) if steps else None
 

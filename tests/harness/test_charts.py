@@ -52,7 +52,7 @@ def test_a_forest_holds_the_contrasts_of_every_method_with_runs(place, planned, 
     assert "is no method of table1. Did you mean `byol`?" in capsys.readouterr().err
 
 
-def test_curves_of_two_recipes_of_one_label_are_not_pooled(tmp_path, monkeypatch):
+def test_curves_of_two_recipes_of_one_label_are_not_pooled(tmp_path, capsys):
     layouts = [layout.load("table7")]
     jobs = [
         SimpleNamespace(name=recipe, recipe=recipe, task="voc_detection")
@@ -66,3 +66,8 @@ def test_curves_of_two_recipes_of_one_label_are_not_pooled(tmp_path, monkeypatch
     with charts.curves(SimpleNamespace(layouts=layouts, jobs=jobs), store, looks) as drawn:
         words = [text.get_text() for text in drawn.axes[0].get_legend().get_texts()]
     assert words == ["PixCon-SR (COCO) (1)", "PixCon-SR (COCO+) (1)"]
+    (tmp_path / "pixcon-sr" / "curve.csv").write_text("step,loss\n1,2.5\n2,\n")
+    with charts.curves(SimpleNamespace(layouts=layouts, jobs=jobs), store, looks) as drawn:
+        assert [axes.get_title() for axes in drawn.axes if axes.get_visible()] == ["voc detection"]
+    problem = "pixcon-sr/curve.csv: line 3 (`2,`) is no step and loss"
+    assert problem in capsys.readouterr().err
