@@ -27,14 +27,15 @@ SUFFIXES = {".txt": "text", ".md": "markdown", ".csv": "csv", ".tex": "latex", "
 def show_table(options: Namespace) -> int:
     """The table, filled from the finished runs."""
     from ground.files import write_text
-    from results.render import FORMATS
+    from results.render import together
 
     plan, store = planning.build(request(options)), Store(Path(options.store))
     built = [shown(table, options) for table in filled(plan, store, status.survey(store, plan.jobs))]
-    for path in options.out:
-        write_text(path, "\n".join(map(FORMATS[options.format or _format(path)], built)))
+    texts = {path: together(options.format or _format(path), built) for path in options.out}
+    for path, text in texts.items():
+        write_text(path, text)
     if not options.out:
-        print("\n".join(map(FORMATS[options.format or "text"], built)), end="")
+        print(together(options.format or "text", built), end="")
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import TYPE_CHECKING, Literal
 
 from ground.config import suggest
@@ -64,7 +65,7 @@ def judge(table: Table, baseline: str | None = None, margin: float | None = None
         margin: largest difference from a published value that does not matter, in points.
 
     Raises:
-        ConfigError: the table has no row for the baseline, or the margin is not positive.
+        ConfigError: the table has no row for the baseline, or the margin is not positive and finite.
     """
     from results import words
     from results.statistics.verdicts import MARGIN
@@ -74,8 +75,10 @@ def judge(table: Table, baseline: str | None = None, margin: float | None = None
     margin = MARGIN if margin is None else margin
     if baseline not in recipes:
         raise ConfigError(f"--baseline {baseline}", f"{table.name} has no such row", suggest(baseline, recipes))
-    if not margin > 0:
-        raise ConfigError(f"--margin {margin:g}", "is not positive", "Say how many points do not matter, e.g. 0.5.")
+    if not (margin > 0 and isfinite(margin)):
+        raise ConfigError(
+            f"--margin {margin:g}", "is not positive and finite", "Say how many points do not matter, e.g. 0.5."
+        )
     columns = tuple(_column(table, place, baseline, margin) for place in range(len(table.columns)))
     kind: Kind = "values" if table.comparable else "directions"
     if all(cell.published is None for line in table.lines for cell in line.cells):

@@ -24,6 +24,8 @@ TELLING = ("running", "failed", "blocked", "interrupted", "queued", "no data", "
 COMPARABLE = "paper"
 """The one profile whose numbers may be held against the published ones."""
 
+SINGLE = "A cell of one run has no ±."
+
 SHOWN = 3
 """Failed runs that a table names."""
 
@@ -236,7 +238,7 @@ def _caveats(lines: Sequence[Line], runs: Sequence[Run]) -> list[str]:
     caveats = []
     caveats += _spreads(cells)
     if any(cell.n == 1 for cell in cells):
-        caveats.append("A cell of one run has no ±.")
+        caveats.append(SINGLE)
     if any(0 < cell.n < cell.expected for cell in cells):
         caveats.append("(k/n): only k of the n runs of the protocol are finished.")
     if any(cell.n for cell in cells):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
+
+from ground.errors import ConfigError
 
 if TYPE_CHECKING:
     from results.table import Table
@@ -28,3 +30,23 @@ FORMATS: dict[str, Callable[[Table], str]] = {
     "json": _lazily("json", "json"),
 }
 """Format → renderer; each ends its string with one newline."""
+
+
+def together(form: str, tables: Sequence[Table]) -> str:
+    """Some tables in one file that is still of its format: a list in JSON, one header in long CSV, one HTML document.
+
+    Raises:
+        ConfigError: several tables as ``csv``, whose columns differ.
+    """
+    one, *others = map(FORMATS[form], tables)
+    if not others:
+        return one
+    if form == "csv":
+        raise ConfigError("--format csv", "holds one table: columns differ", "Print one table a file, or csv-long.")
+    if form == "json":
+        return "[\n" + ",\n".join(each.rstrip() for each in (one, *others)) + "\n]\n"
+    if form == "csv-long":
+        return one + "".join(each.partition("\n")[2] for each in others)
+    if form == "html":
+        return one + "".join(each[each.index("<section") :] for each in others)
+    return "\n".join((one, *others))

@@ -6,29 +6,44 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from results.table import Table
 
+if TYPE_CHECKING:
+    from results.judgement import ColumnJudgement
+
+JUDGED = ("difference", "difference_p", "difference_state", "verdict")
+"""From the baseline, p after Holm, what that says; and the cell beside the paper's."""
+
 
 def wide(table: Table) -> str:
-    """One line for each row; nine fields for each column. Empty where there is no number."""
+    """One line for each row; ten fields for each column, and four more of the statistics if the
+    table has them. ``std`` is over ``pretrainings`` where there are several, else over ``n``. Empty: no number."""
     header = ["table", "profile", "comparable", "overrides", "data", "tool", "method", "recipe", "pretrain_data"]
     for column in table.columns:
         name = f"{column.task}.{column.metric}"
-        header += [f"{name}.{field}" for field in ("mean", "std", "n", "expected", "state")]
+        header += [f"{name}.{field}" for field in ("mean", "std", "n", "pretrainings", "expected", "state")]
         header += [f"{name}.published_{field}" for field in ("mean", "std", "runs", "source")]
+        header += [f"{name}.{field}" for field in JUDGED] if table.judgement else []
     lines: list[list[object]] = []
     for line in table.lines:
         row = line.row
         fields: list[object] = [table.name, table.profile, table.comparable, " ".join(table.overrides)]
         fields += [table.data, table.tool]
         fields += [row.label, row.recipe, row.pretrain_data]
-        for cell in line.cells:
-            fields += [cell.mean, cell.std, cell.n, cell.expected, cell.state]
+        for place, cell in enumerate(line.cells):
+            fields += [cell.mean, cell.std, cell.n, cell.pretrainings, cell.expected, cell.state]
             there = cell.published
             fields += [there.mean, there.std, there.runs, there.source] if there else [None] * 4
+            fields += _judged(table.judgement.columns[place], row.recipe) if table.judgement else []
         lines.append(fields)
     return _write(header, lines)
+
+
+def _judged(column: ColumnJudgement, recipe: str) -> list[object]:
+    less, beside = column.differences.get(recipe), column.verdicts.get(recipe) or column.directions.get(recipe)
+    return [*((less.difference, less.adjusted, less.state) if less else [None] * 3), beside.state if beside else None]
 
 
 def long(table: Table) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from results.table import Cell, Line, Table
+from results.table import SINGLE, Cell, Line, Table
 
 if TYPE_CHECKING:
     from results.judgement import ColumnJudgement
@@ -85,7 +85,8 @@ def difference(column: ColumnJudgement, recipe: str, decimals: int) -> str:
         return ""
     sign = {"higher": "↑", "lower": "↓", "not told apart": "≈", "not testable": "?"}[found.state]
     doubt = " (w)" if found.state in {"higher", "lower"} and not found.confirmed else ""
-    return f"{found.difference:+.{decimals}f} {sign}{doubt}"
+    shown = round(found.difference, decimals) + 0.0  # no "-0.0"
+    return f"{shown:+.{decimals}f} {sign}{doubt}"
 
 
 def verdict(column: ColumnJudgement, recipe: str) -> str:
@@ -127,5 +128,6 @@ def provenance(table: Table) -> str:
 
 
 def notes(table: Table) -> tuple[str, ...]:
-    """All lines below the table."""
-    return (*table.notes, *(table.judgement.words if table.judgement else ()))
+    """All lines below the table; without those on our ± where none is shown."""
+    said = [note for note in table.notes if table.deviations or not note.startswith(("±", SINGLE))]
+    return (*said, *(table.judgement.words if table.judgement else ()))

@@ -81,14 +81,15 @@ ACCENTS = {
 
 
 def latex(table: Table) -> str:
-    """A ``table`` environment for any class; needs ``booktabs`` and ``graphicx``, label ``tab:<name>``."""
+    """A ``table`` environment for any class; needs ``booktabs`` and ``graphicx``, label ``tab:<name>``, in which
+    all but letters, digits and ``_.:-`` are dashes."""
     strings = grid(table)
     lines = [
         r"% \usepackage{booktabs,graphicx}",
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{escape(table.title)} ({escape(provenance(table))})}}",
-        rf"\label{{tab:{table.name}}}",
+        rf"\label{{tab:{re.sub(r'[^A-Za-z0-9_.:-]', '-', table.name)}}}",
         r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"\begin{{tabular}}{{{'l' * len(strings.headings)}}}",
         r"\toprule",

@@ -28,4 +28,4 @@ def _entry(entry: Entry) -> str:
 
 def escape(string: str) -> str:
     """A string that Markdown shows as it is and that cannot leave its cell."""
-    return re.sub(r"([\\`*_\[\]<>|~#$])", r"\\\1", " ".join(string.split()))
+    return re.sub(r"([\\`*_\[\]<>|~#$&])", r"\\\1", " ".join(string.split()))

@@ -64,7 +64,11 @@ def test_the_baseline_is_the_tables_unless_said(at_papers_scale):
 
 @pytest.mark.parametrize(
     ("options", "said"),
-    [(("byolo", 1.0), "--baseline byolo: table1 has no such row. Did you mean `byol`"), ((None, 0.0), "--margin 0: ")],
+    [
+        (("byolo", 1.0), "--baseline byolo: table1 has no such row. Did you mean `byol`"),
+        ((None, 0.0), "--margin 0: "),
+        ((None, float("inf")), "--margin inf: "),
+    ],
 )
 def test_a_baseline_that_is_no_row_and_a_margin_of_nothing_are_refused(at_papers_scale, options, said):
     with pytest.raises(ConfigError) as refusal:

@@ -14,9 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ground.errors import ConfigError
 from results.judgement import judge
 from results.layout import load
-from results.render import FORMATS
+from results.render import FORMATS, together
+from results.render.grid import difference, notes
 from results.render.latex import escape
 from results.render.markdown import escape as escape_markdown
 
@@ -193,3 +195,38 @@ def test_latex_compiles_with_anything_in_it(tmp_path, table_of, runs):
     finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stdout[-2000:]
     assert "Missing character" not in finished.stdout
+
+
+def test_several_tables_in_one_file_are_still_of_its_format(table):
+    two = [table, replace(table, name="other")]
+    assert [each["name"] for each in json.loads(together("json", two))] == ["table1", "other"]
+    long = list(csv.DictReader(io.StringIO(together("csv-long", two))))
+    assert {each["table"] for each in long} == {"table1", "other"}
+    page = together("html", two)
+    assert (page.count("<!doctype"), page.count("<section")) == (1, 2)
+    with pytest.raises(ConfigError, match="holds one table"):
+        together("csv", two)
+    for name in FORMATS:
+        assert together(name, two[:1]) == FORMATS[name](table)
+
+
+def test_csv_says_what_a_deviation_is_over_and_holds_the_statistics(table):
+    plain, judged = (next(csv.DictReader(io.StringIO(FORMATS["csv"](each)))) for each in (table, judge(table)))
+    assert plain["voc_detection.AP.pretrainings"] == "1"
+    assert "voc_detection.AP.verdict" not in plain
+    assert float(judged["voc_detection.AP.difference"]) == pytest.approx(2.4167, abs=1e-4)
+    assert judged["voc_detection.AP.difference_state"] == "higher"
+    assert judged["voc_detection.AP.verdict"] == judge(table).judgement.columns[0].directions["byol"].state
+
+
+def test_names_of_tables_and_entities_do_not_break_out(table):
+    assert r"\label{tab:a-b-c-_1}" in FORMATS["latex"](replace(table, name="a}b%c\\_1"))
+    assert escape_markdown("&lt;") == r"\&lt;"
+
+
+def test_a_difference_of_nothing_has_no_minus_and_hidden_deviations_no_note(table):
+    column = judge(table).judgement.columns[0]
+    less = replace(column.differences["byol"], difference=-0.001, state="not told apart")
+    assert difference(replace(column, differences={"byol": less}), "byol", 1) == "+0.0 ≈"
+    gone = set(notes(table)) - set(notes(replace(table, deviations=False)))
+    assert sorted(note[:20] for note in gone) == ["A cell of one run ha", "± is the sample stan"]

@@ -89,7 +89,8 @@ def test_a_missing_std_is_borrowed_from_tables_1_to_3():
     said = claim(find(4, "DenseCL", "COCO", "voc_segmentation", "mIoU"), 5, None)
     assert (said.estimate.mean, said.estimate.n, said.estimate.df) == (71.6, 5, 32)
     assert said.estimate.std == pytest.approx(0.289, abs=0.001)
-    runs, std = said.assumptions
+    runs, rounded, std = said.assumptions
+    assert "up to 0.05 points" in rounded
     assert "taken as 5" in runs
     assert "borrowed from its Tables 1-3, 0.29" in std
 
