@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"harness: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("harness: stopped; run again to go on from here", file=sys.stderr)
+        print(f"harness: stopped{getattr(options, 'stopped', '')}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -228,6 +228,7 @@ def _selection(tables: bool = True) -> Parser:
 
 
 def _running(parser: Parser) -> None:
+    parser.set_defaults(stopped="; run again to go on from here")
     parser.add_argument("--rerun", choices=("missing", "retry", "force", "never"), default="missing", help=RERUN_HELP)
     _concurrency(parser)
 
@@ -281,6 +282,7 @@ def _check_command(below: Any, settings: Parser) -> None:
     check = _command(
         below, "check", "harness.data_check:check_data", "what of the data below a root is usable", settings
     )
+    check.set_defaults(stopped="; nothing of the check is kept, run again to check from the start")
     check.description = CHECK_WORDS
     check.epilog = CHECK_EPILOG
     check.formatter_class = argparse.RawDescriptionHelpFormatter

@@ -69,13 +69,24 @@ def test_every_command_explains_itself(capsys):
         assert "usage: harness" in capsys.readouterr().out
 
 
-def test_ctrl_c_outside_of_jobs_is_130(monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("arguments", "handler", "words"),
+    [
+        (["run"], "harness.commands.run", "; run again to go on from here"),
+        (["plan"], "harness.commands.show_plan", ""),
+        (["data", "check", "data"], "harness.data_check.check_data", "; nothing of the check is kept, run again to "),
+    ],
+)
+def test_ctrl_c_outside_of_jobs_is_130_and_says_what_is_kept(monkeypatch, capsys, arguments, handler, words):
     def stop(options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(commands, "show_plan", stop)
-    assert cli.main(["plan"]) == 130
-    assert capsys.readouterr().err.count("\n") == 1
+    monkeypatch.setattr(handler, stop)
+    assert cli.main(arguments) == 130
+    errors = capsys.readouterr().err
+    assert errors.startswith(f"harness: stopped{words}")
+    assert errors.count("\n") == 1
+    assert ("run again" in errors) == bool(words)
 
 
 def test_an_error_of_any_room_is_one_line(monkeypatch, capsys):

@@ -10,11 +10,14 @@ from transfer.audit.findings import Unit
 Digests = Mapping[Path, str]
 """Photograph → SHA-256, of those that were read."""
 
+LISTS = {"voc": "ImageSets/Main", "voc_maps": "ImageSets/Segmentation"}
+"""Where the lists of a layout are that has some."""
+
 
 def between(train: Unit, test: Unit, digests: Digests) -> None:
     """Note in ``train`` what ``test`` holds, too: the same file, the same name and size, or the same bytes."""
     for path, other, how in _both(train, test, digests):
-        remedy = _off_the_list(train, test) or "Take it out of the training set."
+        remedy = _off_the_list(train, test, path, other)
         made = f"is in {test.name}, too ({how}{'' if other == path else f' as {other}'})"
         train.find("trained on and tested on", path, made, remedy)
 
@@ -43,12 +46,14 @@ def _both(one: Unit, other: Unit, digests: Digests) -> list[tuple[Path, Path, st
     return found
 
 
-def _off_the_list(train: Unit, test: Unit) -> str:
-    """The command that takes a test list's names off a training list, where both are lists of one folder."""
-    if train.layout != "voc_maps" or train.folder is None or train.folder != test.folder:
-        return ""
-    lists, one, other = train.folder / "ImageSets/Segmentation", train.name.split("/")[1], test.name.split("/")[1]
-    return f"Take its names off: cd {lists} && grep -vxFf {other}.txt {one}.txt > new && mv new {one}.txt"
+def _off_the_list(train: Unit, test: Unit, path: Path, other: Path) -> str:
+    """How to stop training on ``path``: where both sets are lists of one folder and name it alike, as a command."""
+    if train.layout not in LISTS or train.folder is None:
+        return f"Take {path.name} out of the training set."
+    lists, one, tested = train.folder / LISTS[train.layout], train.name.split("/")[1], test.name.split("/")[1]
+    if train.folder != test.folder or path != other:
+        return f"Take {path.stem} off {lists / one}.txt."
+    return f"Take its names off: cd {lists} && grep -vxFf {tested}.txt {one}.txt > new && mv new {one}.txt"
 
 
 def among(sets: Sequence[Unit]) -> None:

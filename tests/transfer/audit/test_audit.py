@@ -286,6 +286,25 @@ def test_the_remedies_for_sbds_list_do_what_they_say(copy):
     assert states(look(copy))["voc_segmentation"] == "ready"
 
 
+@pytest.mark.parametrize(
+    ("task", "name", "remedy"),
+    [
+        ("voc_segmentation", "VOC2012/aug", "Take {0.stem} off {1}/VOC2012/ImageSets/Segmentation/aug.txt."),
+        ("voc_detection", "VOC2007/trainval", "Take {0.stem} off {1}/VOC2007/ImageSets/Main/trainval.txt."),
+        ("coco_detection", "coco/train2017", "Take {0.name} out of the training set."),
+    ],
+)
+def test_a_test_image_trained_on_under_another_name_is_named(copy, task, name, remedy):
+    """A command that compares lists would leave it there."""
+    purpose = look(copy, [task]).purposes[0]
+    (twin,) = (unit.images[0] for unit in purpose.units if unit.name == name)
+    shutil.copy(purpose.test.images[0], twin)
+    finding, names = of(look(copy, [task], full=True), "trained on and tested on")
+    assert (finding.file, names) == (str(twin), [name])
+    assert f"as {purpose.test.images[0]}" in finding.problem
+    assert finding.remedy == remedy.format(twin, copy)
+
+
 def test_an_image_in_two_training_lists_is_a_remark(copy):
     add(f"{LISTS}/aug.txt", "2012_000001\n")(copy)
     found = look(copy)
