@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ground.files import atomic_path
 from ground.networks import BackboneName
-from transfer.weights import gate, origin, ours
+from transfer.weights import dense, gate, origin, ours
 from transfer.weights.contents import Contents, network
 from transfer.weights.reading import read
 from transfer.weights.selection import Selection, select
@@ -88,8 +88,9 @@ def find(path: Path, *, format: str | None = None, prefix: str | None = None, bg
     record = ours.record(path)
     inside = network(contents, prefix)
     selection = select(path, contents, inside, format, prefix, ours.exported_prefix(record))
+    dense.check(path, selection.tensors)
     tensors, notes = _single_precision(selection.tensors)
-    if bgr and "conv1.weight" in tensors:
+    if bgr and "conv1.weight" in tensors and tensors["conv1.weight"].ndim == 4:
         tensors["conv1.weight"] = tensors["conv1.weight"].flip(1).contiguous()
         notes.append("input channels turned around, from BGR to RGB")
     notes += origin.notes(contents, tensors, detector=selection.naming == "detectron2" and selection.prefix != "")

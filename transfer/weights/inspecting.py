@@ -46,8 +46,8 @@ def describe(found: Found, untrained: bool = False) -> dict[str, Any]:
 def _norms(found: Found) -> dict[str, Any]:
     """Batch norms: how many, how many at their initial statistics, and the range of the others'."""
     initial, total = gate.norm_counts(found.tensors)
-    means = [t.abs().max() for name, t in found.tensors.items() if name.endswith("running_mean") and t.numel()]
-    variances = [t for name, t in found.tensors.items() if name.endswith("running_var") and t.numel()]
+    means = [t.double().abs().max() for name, t in found.tensors.items() if name.endswith("running_mean") and t.numel()]
+    variances = [t.double() for name, t in found.tensors.items() if name.endswith("running_var") and t.numel()]
     if not means or not variances:
         return {"total": total, "initial": initial}
     every = torch.cat([each.flatten() for each in variances])

@@ -6,7 +6,6 @@ What a file names is a class of this module, which checks what it is given and k
 
 from __future__ import annotations
 
-import codecs
 import math
 import pickle
 import re
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ground.errors import WeightsError
+from transfer.weights.containers import plain
 from transfer.weights.contents import Contents
 
 _AGAIN = "Download or copy it again."
@@ -80,12 +80,25 @@ class _Scalar(_Array):
         self._fill((), kind, "C", content.encode("latin1") if isinstance(content, str) else content)
 
 
+class _Bytes:
+    """``bytes``, ``bytearray`` and ``_codecs.encode(text, 'latin1')``, which is how protocol 2 has them."""
+
+    def __new__(cls, content: Any = b"", encoding: str = "latin1", *_errors: Any) -> Any:
+        """Bytes that are in the file: no other codec, and no number of zeros."""
+        if not isinstance(content, bytes | str) or encoding not in ("latin1", "latin-1"):
+            raise _Refused(f"bytes of {type(content).__name__} in {encoding}")
+        return content.encode("latin1") if isinstance(content, str) else content
+
+    def __setstate__(self, _state: Any) -> None:
+        """Without it, a file could set attributes of this class."""
+
+
 _ADMITTED: dict[str, Any] = {
     "numpy.ndarray": _Array,
     "numpy.dtype": _Type,
-    "builtins.bytearray": bytearray,
-    "builtins.bytes": bytes,
-    "_codecs.encode": codecs.encode,  # how protocol 2 has bytes
+    "builtins.bytearray": _Bytes,
+    "builtins.bytes": _Bytes,
+    "_codecs.encode": _Bytes,
     "collections.OrderedDict": OrderedDict,
     **{f"numpy.{core}.multiarray._reconstruct": _Empty for core in ("core", "_core")},
     **{f"numpy.{core}.multiarray.scalar": _Scalar for core in ("core", "_core")},
@@ -119,6 +132,7 @@ def read(path: Path) -> Contents:
     try:
         with path.open("rb") as file:
             tree = _ArraysOnly(file, encoding="latin1").load()  # as detectron2 reads Caffe2's, from Python 2
+        tree = plain(tree, _unwrapped)
     except _Refused as error:
         problem = f"asks for `{error}`: a pickle is read only if it holds numpy arrays and plain containers"
         remedy = "If you trust it, load it where it was made and save its tensors with torch.save or as safetensors."
@@ -127,13 +141,9 @@ def read(path: Path) -> Contents:
         raise WeightsError(path, f"is cut short or damaged ({error or type(error).__name__})", _AGAIN) from error
     if not isinstance(tree, Mapping):
         raise WeightsError(path, f"holds a {type(tree).__name__}, not named arrays", "Name another file.")
-    return Contents("pickle", _unwrapped(tree))
+    return Contents("pickle", tree)
 
 
 def _unwrapped(value: Any) -> Any:
-    """Arrays for those that stand for them, at any depth."""
-    if isinstance(value, _Array):
-        return value.array
-    if isinstance(value, Mapping):
-        return {key: _unwrapped(each) for key, each in value.items()}
-    return [_unwrapped(each) for each in value] if isinstance(value, list | tuple) else value
+    """The array for what stands for one."""
+    return value.array if isinstance(value, _Array) else value

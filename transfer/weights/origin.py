@@ -62,6 +62,8 @@ def unnormalised_inputs(tensors: Mapping[str, Tensor]) -> bool:
     """
     if not {"conv1.weight", "bn1.running_mean", "bn1.running_var"} <= tensors.keys():
         return False
+    if tensors["conv1.weight"].ndim != 4:
+        return False
     bound = tensors["conv1.weight"].double().abs().flatten(1).sum(1) * _LARGEST_INPUT
     mean, var = tensors["bn1.running_mean"].double().abs(), tensors["bn1.running_var"].double()
     if not bound.shape == mean.shape == var.shape:

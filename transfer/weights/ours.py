@@ -43,7 +43,7 @@ def told(header: Mapping[str, str]) -> dict[str, Any]:
     """What `write` left in a file's header; empty in any other file."""
     try:
         words = json.loads(header.get(HEADER, "{}"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return words if isinstance(words, dict) else {}
 

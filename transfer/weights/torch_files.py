@@ -22,10 +22,12 @@ import torch
 from torch.serialization import MAGIC_NUMBER, get_unsafe_globals_in_checkpoint, safe_globals
 
 from ground.errors import WeightsError
+from transfer.weights.containers import plain
 from transfer.weights.contents import Contents
 
 _AGAIN = "Download or copy it again."
 _UNTRUSTED = "Do not load it anywhere; ask its authors for the tensors alone (safetensors)."
+_RESAVE = "Load it where it was made and save it again with torch.save or as safetensors."
 _COMMANDS = re.compile(
     r"(os|posix|nt|sys|subprocess|commands|shutil|importlib|runpy|ctypes|socket|pty|code|pickle|_pickle|dill|cloudpickle)\."
     r"|(builtins|__builtin__)\.(eval|exec|execfile|compile|open|__import__|input|breakpoint)$"
@@ -70,7 +72,7 @@ def read(path: Path) -> Contents:
     if bad:
         raise WeightsError(path, f"asks for `{bad[0]}`, which runs code; no weights need it", _UNTRUSTED)
     try:
-        tree = _load(path, names)
+        tree = plain(_load(path, names), lambda value: value)
     except pickle.UnpicklingError as error:
         problem = f"holds objects that are not read without running their code ({_reason(error)})"
         raise WeightsError(path, problem, "Load it where it was made and save its `state_dict` alone.") from error
@@ -111,7 +113,7 @@ def _unknown_globals(path: Path) -> list[str]:
     """Names of classes and functions in the file that torch does not know, read without loading any."""
     try:
         if zipfile.is_zipfile(path):
-            _refuse_torchscript(path)
+            _refuse_other_archives(path)
             return sorted(get_unsafe_globals_in_checkpoint(path))
         with path.open("rb") as file:
             return sorted(_legacy_globals(file))
@@ -121,15 +123,21 @@ def _unknown_globals(path: Path) -> list[str]:
         raise WeightsError(path, f"is cut short or no checkpoint ({_reason(error)})", _AGAIN) from error
 
 
-def _refuse_torchscript(path: Path) -> None:
+def _refuse_other_archives(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
-        parts = {name.rpartition("/")[2] for name in archive.namelist()}
+        entries = archive.infolist()
+    parts = {entry.filename.rpartition("/")[2] for entry in entries}
     if "constants.pkl" in parts:
         remedy = "Save the `state_dict()` of the module that `torch.jit.load` gives."
         raise WeightsError(path, "is a TorchScript program, not weights", remedy)
     if any(part.endswith(".npy") for part in parts):
         remedy = "Convert it to PyTorch's names and save it as safetensors."
         raise WeightsError(path, "is an archive of numpy arrays (.npz)", remedy)
+    # torch.save does neither, and a small file of either kind can fill any memory.
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+        raise WeightsError(path, "is a compressed archive, which torch.save does not write", _RESAVE)
+    if sum(entry.file_size for entry in entries) > path.stat().st_size:
+        raise WeightsError(path, "is an archive whose entries are larger than the file", _RESAVE)
 
 
 def _legacy_globals(file: BinaryIO) -> set[str]:
