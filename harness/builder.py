@@ -11,6 +11,7 @@ from ground.errors import ConfigError
 from ground.seeding import derive_seed
 from harness import datasets, devices, imports, keys
 from harness.datasets import Cache, Source
+from harness.devices import Device
 from harness.jobs import Job
 from harness.profiles import Profile
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pretrain.config import PretrainConfig
     from pretrain.inputs import Input
     from transfer.config import TaskConfig
+    from transfer.protocol import Share
 
 NOT_YET = "not generated yet"
 """Stands for the fingerprint of scenes that are still to be generated; no run has a key made with it."""
@@ -36,11 +38,14 @@ class Builder:
         self._pretrained: dict[str, Job] = {}
         self._begun: list[str] = []
         self._fingerprints: dict[object, str] = {}
+        self._recipes: dict[str, PretrainConfig] = {}
+        self._processes: dict[tuple[str, str], tuple[str, Device, Share]] = {}
 
     def anew(self) -> Builder:
         """One that has made no job yet, and knows the fingerprints of this one."""
         other = Builder(self.profile, self.source, self.seed, self.cache, self.brought)
-        other._fingerprints = self._fingerprints
+        other._fingerprints, other._recipes = self._fingerprints, self._recipes
+        other._processes = self._processes
         return other
 
     def seeded(self, seed: int) -> Builder:
@@ -55,15 +60,11 @@ class Builder:
         Raises:
             ConfigError: no tool can run it, or its processes cannot meet its protocol.
         """
-        from transfer import protocol
-        from transfer import tool as tools
-
         weights = self.pretrain(recipe)
         if weights.kind == "import":
             task = imports.follow(task, weights)
-        root, tool, device = self.source.root, tools.choose(task), devices.choose(task.device)
-        share = protocol.share(task, tool=tool, device=device)
-        data = self.labels(task)
+        tool, device, share = self._process(task, weights.name if weights.kind == "import" else "")
+        root, data = self.source.root, self.labels(task)
         seed = derive_seed("transfer", task.name, run) % 2**31  # the same for every recipe; detectron2 wants 32 bits
         key = keys.transfer_key(
             task,
@@ -91,6 +92,22 @@ class Builder:
             data={"name": self.source.words, "root": str(root.absolute()), "fingerprint": data},
             parents={"weights": weights},
         )
+
+    def _process(self, task: TaskConfig, network: str) -> tuple[str, Device, Share]:
+        """Tool, device and share of the protocol of a task's processes; ``network``: whose it follows, if another's."""
+        from transfer import protocol
+        from transfer import tool as tools
+
+        if (task.name, network) not in self._processes:
+            tool, device = tools.choose(task), devices.choose(task.device)
+            share = protocol.share(task, tool=tool, device=device)
+            self._processes[task.name, network] = tool, device, share
+        return self._processes[task.name, network]
+
+    def _recipe(self, name: str) -> PretrainConfig:
+        if name not in self._recipes:
+            self._recipes[name] = self.profile.recipe(name)
+        return self._recipes[name]
 
     def labels(self, task: TaskConfig) -> str:
         """The fingerprint of a task's data.
@@ -122,7 +139,7 @@ class Builder:
         return self._pretrained[recipe]
 
     def _pretrain(self, recipe: str) -> Job:
-        config = self.profile.recipe(recipe)
+        config = self._recipe(recipe)
         folders = [] if config.initial else self.source.folders(config)
         parents = {role: self._prepare(role, config) for role in config.inputs}
         data, device = self._images(folders) if folders else "", devices.choose(config.train.device)
@@ -183,7 +200,7 @@ class Builder:
         config = recipe.inputs[role]
         for needed, name in config.pretrained.items():
             try:
-                config.check_pretrained(needed, self.profile.recipe(name), recipe.data)
+                config.check_pretrained(needed, self._recipe(name), recipe.data)
             except Contradiction as error:
                 raise ConfigError(f"recipe `{recipe.recipe}`", f"inputs.{role}.{error}", error.remedy) from None
 

@@ -1,5 +1,6 @@
 """From tables to jobs."""
 
+import importlib
 from pathlib import Path
 
 import pytest
@@ -296,3 +297,11 @@ def test_several_pre_trainings_are_an_outer_axis_that_shares_what_one_has(planne
     assert any("3 pre-trainings of each recipe, seeds 0 to 2" in words for words in three.remarks)
     moved = build(Request(tables=("1",), profile="toy.yaml", store=Path("runs"), pretrainings=2, seed=1))
     assert {job.key for job in moved.jobs} < {job.key for job in three.jobs}
+
+
+def test_a_task_s_tool_is_looked_for_once_however_many_runs(place, monkeypatch):
+    tool, asked = importlib.import_module("transfer.tool"), []
+    choose = tool.choose
+    monkeypatch.setattr(tool, "choose", lambda task: asked.append(task.name) or choose(task))
+    build(Request(tables=("1",), profile="toy.yaml", pretrainings=3))
+    assert asked == ["voc_detection"]
