@@ -94,6 +94,23 @@ def test_a_baseline_that_lacks_runs_in_a_later_column_alone_is_named_with_it(tab
     )
 
 
+def test_a_single_run_beside_unequal_variances_is_named_and_has_no_detectable_difference(table_of, one):
+    values = {"byol": (50, 50.1, 49.9, 50.05, 49.95), "mocov2plus": (51, 51.1, 50.9, 51.05, 50.95)}
+    values |= {"random-init": (60, 40, 62, 38, 50), "pixcon-sim": (53,)}
+    table = judge(table_of([one(name, index, ap) for name, each in values.items() for index, ap in enumerate(each)]))
+    (said,) = (words for words in table.judgement.words if words.startswith("voc_detection AP:"))
+    assert "variances differ" in said
+    assert "never among the best: PixCon-Sim;" in said
+    assert "80 % power" not in said
+
+
+def test_rows_of_one_label_are_told_apart_in_the_words(table_of, one):
+    table = table_of([one(recipe, index, 50 + index) for recipe in ("byol", "mocov2plus") for index in range(3)])
+    alike = [replace(line, row=line.row.model_copy(update={"label": "ours"})) for line in table.lines]
+    said = " ".join(judge(replace(table, lines=tuple(alike))).judgement.words)
+    assert "told apart from ours (COCO) (mocov2plus) at" in said
+
+
 def test_an_empty_table_says_that_nothing_can_be_tested(table_of):
     table = judge(table_of([]))
     assert table.judgement.overall == "inconclusive"
