@@ -26,8 +26,8 @@ def evaluate(options: Namespace) -> int:
     from results.render import FORMATS
     from transfer.weights import imported
 
-    imports.check_name(options.name)
     path, store = Path(options.weights), Store(Path(options.store))
+    imports.check_name(options.name, store)
     asked = Asked(format=options.format, prefix=options.prefix, untrained=options.untrained, bgr=options.bgr)
     found = imported(path, **asked.model_dump())
     job = imports.job(options.name, path, asked, found)

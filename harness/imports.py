@@ -54,8 +54,8 @@ class Weights(Strict):
         return f"{Path(self.path).name} ({self.format}, {self.network}, tensors {self.tensors_sha256[:10]})"
 
 
-def check_name(name: str) -> None:
-    """A row's name is fit for a directory and nobody's yet.
+def check_name(name: str, store: Store) -> None:
+    """A row's name is fit for a directory and no other row's of ``store``, in whatever case.
 
     Raises:
         ConfigError: it is not.
@@ -66,6 +66,10 @@ def check_name(name: str) -> None:
     taken = next((each for each in profiles.recipe_names() if each.casefold() == name.casefold()), None)
     if taken:
         raise ConfigError(where, f"`{taken}` is a recipe of the harness", f"Choose another, e.g. {name}-mine.")
+    alike = next((each for each in known(store)[0] if each != name and each.casefold() == name.casefold()), None)
+    if alike:
+        problem = f"differs from `{alike}` in {store.root} by case alone"
+        raise ConfigError(where, problem, f"Write --name {alike}, or choose another.")
 
 
 def job(name: str, path: Path, asked: Asked, found: Imported) -> Job:

@@ -132,6 +132,13 @@ def test_a_name_that_cannot_be_is_refused(name, message, weights, capsys):
     assert message in said(capsys, *MINE[:3], "--name", name, *MINE[5:], code=2)
 
 
+def test_a_name_that_differs_by_case_alone_is_refused(place, weights, capsys):
+    evaluated(place)
+    text = said(capsys, *MINE[:3], "--name", "theirs", *MINE[5:], code=2)
+    assert "--name theirs: differs from `Theirs` in runs by case alone. Write --name Theirs, or choose" in text
+    assert place.names() == ["Theirs.r0", "Theirs.r1"]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
