@@ -22,6 +22,7 @@ from ground.config import digest
 from ground.errors import DataError
 from ground.fingerprint import fingerprint as fingerprint_files
 from transfer.detection_config import DetectionTask
+from transfer.layouts.apart import check_apart
 from transfer.layouts.coco_annotations import Annotation, read_annotations
 from transfer.layouts.record import Box, Category, Labels, Outline, Photograph
 
@@ -187,7 +188,8 @@ def load(config: DetectionTask, root: Path) -> Labels:
 
     Raises:
         DataError: naming the first file at fault: see `read`; also training lists without an object, and files whose
-            categories differ, a test list without an object.
+            categories differ, a test list without an object, a training list that stands twice, an image to train on
+            that is tested on.
     """
     masks = config.model.kind == "mask_rcnn_fpn"
     test_set = listed(root, config.sets.test)
@@ -195,17 +197,25 @@ def load(config: DetectionTask, root: Path) -> Labels:
     if all(each.crowd for image in test for each in image.objects):
         raise DataError(test_set.file, "has no object to find", "Name a list in `sets.test` whose images are labelled.")
     train: list[Annotated] = []
+    where, photographs = {config.sets.test: test_set.file}, {config.sets.test: _photographs(test)}
     for name in config.sets.train:
         images = listed(root, name)
         found, others = read(images, masks=masks)
         if others != classes:
             problem = f"has other categories than {test_set.file.name}"
             raise DataError(images.file, problem, "Take both from one release of the data set.")
+        where[name], photographs[name] = images.file, _photographs(found)
         train += [to_train_on(image, images.file) for image in found if not all(each.crowd for each in image.objects)]
+    check_apart(config.sets, where, photographs)
     if not any(image.labels for image in train):
         lists = ", ".join(config.sets.train)
         raise DataError(root, f"no image of {lists} has an object", "Label some, or name other lists in `sets.train`.")
     return Labels(train, test, classes)
+
+
+def _photographs(images: Sequence[Annotated]) -> dict[Path, str]:
+    """Their names by their files."""
+    return {image.image: image.name for image in images}
 
 
 def to_train_on(image: Annotated, file: Path) -> Annotated:

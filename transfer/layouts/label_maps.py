@@ -11,18 +11,7 @@ from typing import Protocol
 from ground.config import digest
 from ground.errors import DataError
 from ground.fingerprint import fingerprint as fingerprint_files
-
-
-class Sets(Protocol):
-    """The sets of a task, each ``data set/split``."""
-
-    @property
-    def train(self) -> tuple[str, ...]:
-        """What is trained on, one after the other."""
-
-    @property
-    def test(self) -> str:
-        """What is tested on."""
+from transfer.layouts.apart import Sets, check_apart
 
 
 class WithSets(Protocol):
@@ -92,12 +81,11 @@ def fingerprint(lister: Lister, config: WithSets, root: Path) -> str:
 def _sets(lister: Lister, config: WithSets, root: Path) -> dict[str, LabelledSet]:
     """Name → set, the one to test on last."""
     found = {name: lister(root, name) for name in (*config.sets.train, config.sets.test)}
-    test = {pair.image for pair in found[config.sets.test].pairs}
-    for name in config.sets.train:
-        both = [pair for pair in found[name].pairs if pair.image in test]
-        if both:
-            problem = f"`{both[0].name}` is tested on in {config.sets.test}, too ({len(both)} such)"
-            raise DataError(found[name].where, problem, "Take the images of the test set off it.")
+    check_apart(
+        config.sets,
+        {name: each.where for name, each in found.items()},
+        {name: {pair.image: pair.name for pair in each.pairs} for name, each in found.items()},
+    )
     return found
 
 

@@ -20,6 +20,7 @@ from ground.config import digest
 from ground.errors import DataError
 from ground.fingerprint import fingerprint as fingerprint_files
 from transfer.detection_config import DetectionTask
+from transfer.layouts.apart import check_apart
 from transfer.layouts.record import Box, Category, Labels, Photograph
 
 CLASSES = (
@@ -246,7 +247,11 @@ def _number(annotation: Path, element: ET.Element, path: str) -> float:
 
 
 def _lists(config: DetectionTask, root: Path) -> list[Listed]:
-    return [listed(root, name) for name in (*config.sets.train, config.sets.test)]
+    """The lists to train on and, last, the one to test on."""
+    found = {name: listed(root, name) for name in (*config.sets.train, config.sets.test)}
+    photographs = {name: {each.image(item): item for item in each.names} for name, each in found.items()}
+    check_apart(config.sets, {name: each.file for name, each in found.items()}, photographs)
+    return list(found.values())
 
 
 def load(config: DetectionTask, root: Path) -> Labels:
@@ -254,7 +259,8 @@ def load(config: DetectionTask, root: Path) -> Labels:
 
     Raises:
         DataError: naming the first file or folder at fault: one that is missing, an annotation that is broken, names
-            an unknown class or has an impossible box, training lists without an object.
+            an unknown class or has an impossible box, training lists without an object, one that stands twice, an image
+            to train on that is tested on.
     """
     loaded = []
     for images in _lists(config, root):

@@ -111,6 +111,20 @@ def packed(text):
     return {"size": [48, 64], "counts": text}
 
 
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        (("coco/val2017",), r"val2017\.json: `000000000012\.jpg` is tested on in coco/val2017, too \(5 such\)\. Take"),
+        (("coco/train2017",) * 2, r"train2017\.json: `sets\.train` names coco/train2017 twice\. Name it once\."),
+    ],
+)
+def test_no_list_is_trained_on_twice_or_tested_on(tiny_coco, coco_root, train, message):
+    config = tiny_coco.model_copy(update={"sets": tiny_coco.sets.model_copy(update={"train": train})})
+    for look in (data.check, data.fingerprint):
+        with pytest.raises(DataError, match=message):
+            look(config, coco_root)
+
+
 def with_object(**fields):
     return lambda root: alone(root, {**described(17, 1, 7, (5, 5, 10, 10)), **fields})
 

@@ -83,6 +83,23 @@ def test_the_check_names_what_is_missing(tiny, voc_root, break_it, message):
 
 
 @pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        (
+            ("VOC2007/trainval", "VOC2007/test"),
+            r"test\.txt: `000012` is tested on in VOC2007/test, too \(5 such\)\. Take",
+        ),
+        (("VOC2007/trainval",) * 2, r"trainval\.txt: `sets\.train` names VOC2007/trainval twice\. Name it once\."),
+    ],
+)
+def test_no_list_is_trained_on_twice_or_tested_on(tiny, voc_root, train, message):
+    config = tiny.model_copy(update={"sets": tiny.sets.model_copy(update={"train": train})})
+    for look in (data.check, data.fingerprint):
+        with pytest.raises(DataError, match=message):
+            look(config, voc_root)
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("<annotation><size>", r"000001.xml: not valid XML"),
