@@ -46,7 +46,7 @@ def restore(path: Path, parts: dict[str, Stateful], device: torch.device) -> tup
     """Load every part from what ``save`` left; its step and metrics, (0, {}) if there is nothing.
 
     Raises:
-        WeightsError: the file is broken or of another network.
+        WeightsError: the file is broken, of another network, or lacks a part.
     """
     if not path.exists():
         return 0, {}
@@ -55,6 +55,9 @@ def restore(path: Path, parts: dict[str, Stateful], device: torch.device) -> tup
         raise WeightsError(path, "is no checkpoint of this run (it is empty or cut short)", _REMEDY)
     try:
         state = torch.load(path, map_location=device, weights_only=True)
+        lacking = [name for name in parts if name not in state]
+        if lacking:
+            raise WeightsError(path, f"has no part `{lacking[0]}`: another version wrote it", _REMEDY)
         for name, part in parts.items():
             part.load_state_dict(state[name])
         return int(state["step"]), dict(state["metrics"])

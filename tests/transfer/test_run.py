@@ -2,6 +2,7 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from ground.errors import DataError, WeightsError
@@ -11,10 +12,10 @@ from transfer.run import run
 
 @pytest.fixture
 def fine_tune(tiny, voc_root, backbone, tmp_path):
-    def call(out, *, report=silent, seed=0, **changes):
+    def call(out, *, report=silent, seed=0, weights=backbone, **changes):
         config = tiny.model_copy(update=changes)
         folder = tmp_path / out
-        arguments = {"tool": "torchvision", "seed": seed, "weights": backbone, "data": voc_root}
+        arguments = {"tool": "torchvision", "seed": seed, "weights": weights, "data": voc_root}
         return run(config, out=folder, report=report, **arguments), folder
 
     return call
@@ -59,6 +60,32 @@ def test_a_checkpoint_cut_short_is_named(fine_tune, tmp_path, part):
     path = tmp_path / "out" / "checkpoint.pt"
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
     with pytest.raises(WeightsError, match=r"checkpoint\.pt: .*is empty or cut short\)\. Delete the file"):
+        fine_tune("out")
+
+
+def test_a_repeat_never_goes_on_from_anothers_checkpoint(fine_tune, tiny, backbone, tmp_path):
+    with pytest.raises(Killed):
+        fine_tune("shared", report=killer(5))
+    left = (tmp_path / "shared" / "checkpoint.pt").read_bytes()
+    other = tmp_path / "other.safetensors"
+    save_file({name: tensor + 1 for name, tensor in load_file(backbone).items()}, other)
+    rules = tiny.test.model_copy(update={"nms_threshold": 0.6})
+    for changes, message in (
+        ({"seed": 1}, "its seed is 0, this run's is 1"),
+        ({"test": rules}, "its settings is .*"),
+        ({"weights": other}, "its weights is .*"),
+    ):
+        with pytest.raises(WeightsError, match=rf"checkpoint\.pt: holds another run's .*: {message}\. Give every run"):
+            fine_tune("shared", **changes)
+    assert (tmp_path / "shared" / "checkpoint.pt").read_bytes() == left
+
+
+def test_a_checkpoint_that_does_not_say_whose_it_is_is_refused(fine_tune, tmp_path):
+    with pytest.raises(Killed):
+        fine_tune("out", report=killer(5))
+    path = tmp_path / "out" / "checkpoint.pt"
+    torch.save({name: part for name, part in torch.load(path).items() if name != "run"}, path)
+    with pytest.raises(WeightsError, match=r"checkpoint\.pt: has no part `run`: another version wrote it\. Delete the"):
         fine_tune("out")
 
 

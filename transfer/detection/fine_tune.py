@@ -50,7 +50,7 @@ def fine_tune(
     model = torchvision.build(config, weights, len(labels.classes))
     trained = config.schedule.iterations + config.schedule.precise_bn_iterations
     total = trained + len(labels.test)
-    Trainer(config, model.to(device), seed, device, out, report, total).fit(labels.train)
+    Trainer(config, model.to(device), seed, weights, device, out, report, total).fit(labels.train)
     return detect(config, model, device, labels.test, lambda image: report(trained + image, total))
 
 

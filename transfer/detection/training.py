@@ -22,6 +22,7 @@ from transfer.detection.detector import Detector
 from transfer.detection.precise_bn import renew
 from transfer.detection.samples import Sample, batches
 from transfer.detection_config import DetectionTask, Schedule
+from transfer.facts import Facts
 from transfer.layouts.record import Photograph
 
 
@@ -49,6 +50,8 @@ class Trainer:
     config: DetectionTask
     model: Detector
     seed: int
+    weights: Path
+    """The pre-trained backbone that ``model`` was built from."""
     device: torch.device
     out: Path
     report: Report
@@ -62,11 +65,13 @@ class Trainer:
             DivergedError: the loss is not finite.
             DataError: an image cannot be decoded.
             StorageError: a checkpoint cannot be written.
+            WeightsError: the checkpoint is broken, or another run's.
         """
         schedule = self.config.schedule
         sgd = optimiser(self.model, schedule)
         path = self.out / "checkpoint.pt"
-        parts: dict[str, checkpoint.Stateful] = {"model": self.model, "optimizer": sgd}
+        own = Facts(path, self.config, self.seed, self.weights)  # first: compared before anything is loaded
+        parts: dict[str, checkpoint.Stateful] = {"run": own, "model": self.model, "optimizer": sgd}
         start, _ = checkpoint.restore(path, parts, self.device)
         stream = batches(images, self.config, self.seed, start)
         self.model.train()

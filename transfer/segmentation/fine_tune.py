@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ground import backbones, distributed
-from ground.config import digest, identity
 from ground.progress import Report
 from transfer import protocol
 from transfer.device import choose_device, make_repeatable
+from transfer.facts import Facts
 from transfer.segmentation import stub
 from transfer.segmentation_config import SegmentationTask
 from transfer.weights import load_backbone
@@ -56,7 +55,7 @@ def fine_tune(
     try:
         with isolated():
             load_backbone(backbones.build(config.model.backbone), weights)  # refuse it before anything costs time
-            run = digest([identity(config), share.identity, seed, hashlib.sha256(weights.read_bytes()).hexdigest()])
+            run = Facts(out / "checkpoint.pt", config, seed, weights, share)
             runner = TaskRunner.from_cfg(
                 settings(
                     config, share=share, device=str(place), rank=distributed.rank(), seed=seed, weights=weights,

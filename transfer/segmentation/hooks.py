@@ -13,9 +13,10 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from ground import distributed
-from ground.errors import DivergedError, WeightsError
+from ground.errors import DivergedError
 from ground.progress import Report
 from ground.seeding import derive_seed
+from transfer.facts import Facts
 
 Batch = dict[str, Any]
 Losses = dict[str, Tensor]
@@ -73,16 +74,16 @@ class Own(Hook):
     """Checkpoints hold tensors and plain values alone, so that loading one runs no code, and say whose they are.
 
     Args:
-        run: task, seed and weights in one hash.
+        run: what it says.
     """
 
-    def __init__(self, run: str) -> None:
+    def __init__(self, run: Facts) -> None:
         self.run = run
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Leave out mmengine's history of logged numbers (pickled objects; nothing but its log goes on from it)."""
         checkpoint["message_hub"] = {"log_scalars": {}, "runtime_info": {}, "resumed_keys": {}}
-        checkpoint["meta"]["run"] = self.run
+        checkpoint["meta"]["run"] = self.run.state_dict()
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Refuse what another run has left: mmengine would go on from it, with its seed.
@@ -90,10 +91,7 @@ class Own(Hook):
         Raises:
             WeightsError: it is of another run.
         """
-        if checkpoint["meta"]["run"] != self.run:
-            problem = "was left by another run: its task's settings, its seed or its weights differ"
-            remedy = "Give every run a folder of its own, or delete the file."
-            raise WeightsError(runner.cfg.run.checkpoint, problem, remedy)
+        self.run.load_state_dict(checkpoint["meta"]["run"])
 
 
 class Tell(Hook):

@@ -86,11 +86,11 @@ def test_precise_statistics_are_those_of_all_positions():
         ("stages.0.weight", r"loss_objectness nan, loss_rpn_box_reg nan"),
     ],
 )
-def test_a_loss_that_is_not_finite_stops_with_iteration_and_images(tiny, voc_root, tmp_path, place, message):
+def test_a_loss_that_is_not_finite_stops_with_iteration_and_images(tiny, voc_root, backbone, tmp_path, place, message):
     model = TorchvisionDetector(tiny, build("resnet10_w32"), 20)
     with torch.no_grad():
         model.get_parameter(place).fill_(math.inf)
-    trainer = Trainer(tiny, model, 0, torch.device("cpu"), tmp_path, silent, 1)
+    trainer = Trainer(tiny, model, 0, backbone, torch.device("cpu"), tmp_path, silent, 1)
     with pytest.raises(DivergedError, match=rf"iteration 1: .*{message}.* on images 0000\d\d, 0000\d\d\. Lower"):
         trainer.fit(voc.read_all(voc.listed(voc_root, "VOC2007/trainval")))
     assert not (tmp_path / "checkpoint.pt").exists()

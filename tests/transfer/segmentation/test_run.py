@@ -103,7 +103,7 @@ def test_another_seed_is_another_run_and_never_goes_on_from_this_one(voc, fine_t
     assert not same(folder, other)
     changed = voc.model_copy(update={"pixel_mean": (1.0, 1.0, 1.0)})
     for config, seed in ((voc, 1), (changed, 0)):
-        with pytest.raises(WeightsError, match=r"checkpoint\.pt: was left by another run.*a folder of its own"):
+        with pytest.raises(WeightsError, match=r"checkpoint\.pt: holds another run's checkpoint.*a folder of its own"):
             fine_tune(config, "out", seed=seed)
 
 

@@ -68,25 +68,3 @@ class Checkpointer(DetectionCheckpointer):
         """A checkpoint of this run has every tensor and no other: detectron2 would warn and train on."""
         if incompatible.missing_keys or incompatible.unexpected_keys or incompatible.incorrect_shapes:
             raise ValueError("it is of another network")
-
-
-class Facts:
-    """What a checkpoint says of the run that wrote it: a repeat must never go on from another's."""
-
-    def __init__(self, where: Path, facts: dict[str, str | int]) -> None:
-        self.where, self.facts = where, facts
-
-    def state_dict(self) -> dict[str, str | int]:
-        """The facts."""
-        return self.facts
-
-    def load_state_dict(self, written: dict[str, str | int]) -> None:
-        """Compare with those of the file.
-
-        Raises:
-            WeightsError: they differ; names the first that does.
-        """
-        for name, mine in self.facts.items():
-            if written.get(name) != mine:
-                problem = f"holds another run's checkpoint: its {name} is {written.get(name)}, this run's is {mine}"
-                raise WeightsError(self.where, problem, "Give every run a folder of its own.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,13 +16,11 @@ from detectron2.utils.logger import setup_logger
 from torch import nn
 
 from ground import distributed
-from ground.config import digest, identity
 from ground.errors import ConfigError
 from ground.files import storage_errors
 from ground.progress import Report
 from ground.seeding import derive_seed
 from transfer import protocol
-from transfer.detection.detectron2.checkpoints import Facts
 from transfer.detection.detectron2.config import detectron2_config
 from transfer.detection.detectron2.data import Batches, Images, entries, test_loader
 from transfer.detection.detectron2.evaluate import Collector, VocFiles, agree
@@ -33,6 +30,7 @@ from transfer.detection_config import DetectionTask
 from transfer.device import choose_device, make_repeatable
 from transfer.evaluators import voc
 from transfer.evaluators.detections import Detections
+from transfer.facts import Facts
 from transfer.layouts.record import Labels
 from transfer.layouts.voc import Labelled
 
@@ -55,10 +53,10 @@ def fine_tune(
     torch.set_num_threads(config.threads)
     make_repeatable(device)
     device = distributed.start(device)
-    try:
-        return _in_process(config, share, device, seed=seed, weights=weights, labels=labels, out=out, report=report)
-    finally:
-        distributed.stop()
+    found = _in_process(config, share, device, seed=seed, weights=weights, labels=labels, out=out, report=report)
+    # Not after an error: the others may wait for this process elsewhere, and it is its launcher that ends them.
+    distributed.stop()
+    return found
 
 
 def _in_process(
@@ -86,20 +84,13 @@ def _in_process(
         tester = Tester(met, cfg, labels, name, home, report)
         torch.manual_seed(derive_seed(config.name, "init", seed))
         model = build(met, cfg, weights)
-        facts = Facts(home, _facts(met, seed, weights))
+        facts = Facts(home, met, seed, weights, share)
         first = comm.get_rank() * share.batch
         run = Run(met, seed, labels.train, slice(first, first + share.batch), out, report, tester.total)
         trainer = Trainer(cfg, run, model, facts, tester)
         trainer.train()
         trainer.checkpointer.keep_last()
     return tester.found
-
-
-def _facts(config: DetectionTask, seed: int, weights: Path) -> dict[str, str | int]:
-    """What tells this run from others."""
-    with open(weights, "rb") as file:
-        backbone = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"task": config.name, "seed": seed, "settings": digest(identity(config)), "weights": backbone}
 
 
 @contextmanager

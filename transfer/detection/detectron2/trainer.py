@@ -22,9 +22,10 @@ from torch.utils.tensorboard import SummaryWriter
 from ground.errors import DivergedError
 from ground.files import storage_errors
 from ground.progress import Report
-from transfer.detection.detectron2.checkpoints import Checkpointer, Facts
+from transfer.detection.detectron2.checkpoints import Checkpointer
 from transfer.detection.detectron2.data import Batches, Entry, Images, seed_network, train_loader
 from transfer.detection_config import DetectionTask
+from transfer.facts import Facts
 
 PRINT_EVERY = 20
 """Iterations between two lines of detectron2's in the log: its own default."""

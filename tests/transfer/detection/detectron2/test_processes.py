@@ -20,8 +20,8 @@ WORKER = Path(__file__).parent / "two_processes.py"
 needs_gloo = pytest.mark.skipif(not torch.distributed.is_gloo_available(), reason="this torch has no gloo")
 
 
-def launch(config, weights, data, out, *, die_at=0):
-    """The run in two processes; what each wrote, none if they die."""
+def start(config, weights, data, out, *, die_at=0):
+    """The run in two processes."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -33,7 +33,7 @@ def launch(config, weights, data, out, *, die_at=0):
         json.dumps(merge(settings, changes)),
         *map(str, (weights, data, out, die_at)),
     ]
-    started = [
+    return [
         subprocess.Popen(
             command,
             env=os.environ
@@ -44,15 +44,39 @@ def launch(config, weights, data, out, *, die_at=0):
         )
         for rank in (0, 1)
     ]
+
+
+def end(started):
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def launch(config, weights, data, out, *, die_at=0):
+    """What each of two processes wrote, none if they die."""
+    started = start(config, weights, data, out, die_at=die_at)
     try:
         for process in started[:1] if die_at else started:
             _, errors = process.communicate(timeout=300)
             assert process.returncode == (9 if die_at else 0), errors.decode()[-3000:]
     finally:
-        for process in started:
-            process.kill()
-            process.communicate()
+        end(started)
     return [] if die_at else [json.loads((out / f"result.{rank}.json").read_text()) for rank in (0, 1)]
+
+
+@needs_gloo
+def test_an_error_in_one_process_ends_it_although_the_other_waits_for_it(tiny50, resnet50, voc_root, tmp_path):
+    image = voc_root / "VOC2007" / "JPEGImages" / "000001.jpg"
+    image.write_bytes(image.read_bytes()[:-200])
+    started = start(tiny50, resnet50, voc_root, tmp_path / "out")
+    try:
+        errors = [process.communicate(timeout=120)[1].decode() for process in started]
+    finally:
+        end(started)
+    own, others = sorted(errors, key=lambda text: "000001.jpg: cannot be decoded" not in text)
+    assert [process.returncode for process in started] == [1, 1]
+    assert "DataError" in own
+    assert "Connection closed by peer" in others  # where it is not told so, the launcher ends it
 
 
 @needs_gloo
