@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -13,7 +14,7 @@ from typing import Any, TypeVar
 
 from ground.progress import Report
 from transfer.audit import look
-from transfer.audit.findings import Finding, LabelMap, Size, Unit
+from transfer.audit.findings import OTHERWISE, UNLABELLED, Finding, LabelMap, Size, Unit
 
 Got = TypeVar("Got")
 Map = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
@@ -64,11 +65,23 @@ def look_into(
     findings |= dict(zip([path for path, _ in annotations], of_boxes, strict=True))
     for unit in units:
         own = sampled[id(unit)]
-        unit.looked_into = len(own)
+        unit.looked_into, looked_at = len(own), set(own)
         for path in (*own, *unit.maps, *unit.annotations):
             unit.findings += findings.get(path, ())
+        _judge_maps(unit, [path for path, found in unit.maps.items() if found.image in looked_at])
         _compare_sizes(unit, sizes)
     return {path: found.digest for path, found in looked.items() if found.digest}
+
+
+def _judge_maps(unit: Unit, maps: Sequence[Path]) -> None:
+    """What is remarked on each of the ``maps`` that were looked into is one fault of the set instead."""
+    for kind, what in ((UNLABELLED, "no pixel of any has a class"), (OTHERWISE, "all seem to hold train ids")):
+        alike = [finding for finding in unit.findings if finding.kind == kind]
+        if maps and len(alike) == len(maps):
+            unit.findings = [finding for finding in unit.findings if finding.kind != kind]
+            folder = os.path.commonpath([path.parent for path in maps])
+            problem = f"{what}, of {len(maps)} label maps looked into; {maps[0].name} {alike[0].problem}"
+            unit.find("labels are not what the layout promises", folder, problem, unit.maps[maps[0]].remedy)
 
 
 def _compare_sizes(unit: Unit, sizes: dict[Path, Size | None]) -> None:

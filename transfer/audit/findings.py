@@ -35,6 +35,14 @@ class LabelMap:
     image: Path
     known: frozenset[int]
     remedy: str
+    void: frozenset[int] = frozenset()
+    """Those of ``known`` that are no class."""
+    other: frozenset[int] = frozenset()
+    """Those that another way of writing the classes has: a map of none but these is likely written so."""
+
+
+UNLABELLED, OTHERWISE = "label map without a label", "label map written otherwise"
+"""Remarks on one map that are a fault where they hold for every map of a set."""
 
 
 @dataclass(eq=False)

@@ -63,7 +63,7 @@ def _voc_maps(made: Unit, root: Path) -> None:
     made.folder = named.folder
     names = set(_names(made, named.where))
     pairs = {pair.name: pair for pair in named.pairs if pair.name in names}
-    _pairs(made, tuple(pairs.values()), voc_maps.KNOWN, voc_maps.remedy(made.name))
+    _pairs(made, tuple(pairs.values()), voc_maps, voc_maps.remedy(made.name))
     maps = next(iter(pairs.values())).labels.parent if pairs else None
     if maps is not None and maps.is_dir():
         photographs = set(label_maps.files(made.folder / "JPEGImages", ".jpg", ""))
@@ -87,7 +87,7 @@ def _split_folders(module: ModuleType) -> Callable[[Unit, Path], None]:
         pairs = module.expected(root, made.name).pairs
         if not pairs:
             made.find("nothing in it", images, "holds no image of this set", module.REMEDY)
-        _pairs(made, pairs, module.KNOWN, module.REMEDY)
+        _pairs(made, pairs, module, module.REMEDY)
         split = made.name.split("/")[1]
         for pair in pairs:
             problem = _misplaced(module, split, pair.name)
@@ -109,9 +109,13 @@ def _misplaced(module: ModuleType, split: str, name: str) -> str:
     return f"is of {city}, a city of {others[0]}, not {split}" if others else ""
 
 
-def _pairs(made: Unit, pairs: tuple[label_maps.Pair, ...], values: frozenset[int], remedy: str) -> None:
+def _pairs(made: Unit, pairs: tuple[label_maps.Pair, ...], module: ModuleType, remedy: str) -> None:
     """Photographs with their label maps; what is missing is noted."""
-    made.maps = {pair.labels: LabelMap(pair.image, values, remedy) for pair in pairs}
+    void: frozenset[int] = module.VOID
+    other = frozenset(module.TRAIN_IDS.values()) if module is cityscapes else frozenset[int]()
+    if made.name == "cityscapes/test":  # its public maps hold no class
+        void = other = frozenset()
+    made.maps = {pair.labels: LabelMap(pair.image, module.KNOWN, remedy, void, other) for pair in pairs}
     for path in label_maps.absent(list(made.maps)):
         made.find("label map missing", path, "no such file", remedy)
         del made.maps[path]

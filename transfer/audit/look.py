@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from transfer.audit.findings import Finding, LabelMap, Size
+from transfer.audit.findings import OTHERWISE, UNLABELLED, Finding, LabelMap, Size
 from transfer.layouts import voc
 
 SHOWN = 12
@@ -65,7 +65,19 @@ def label_map(path: Path, expected: LabelMap, size: Size | None) -> list[Finding
         named = ", ".join(str(value) for value, _ in wrong[:SHOWN]) + (", …" if len(wrong) > SHOWN else "")
         problem = f"holds {named} in {sum(count for _, count in wrong)} pixels; known are {ranges(expected.known)}"
         found.append(Finding("label out of range", str(path), problem, "Correct the map, or unpack it again."))
-    return found
+        return found
+    return [*found, *_without_labels(path, frozenset(values.tolist()), expected)]
+
+
+def _without_labels(path: Path, values: frozenset[int], expected: LabelMap) -> list[Finding]:
+    """A remark if no pixel of a map seems to have a label of its layout."""
+    if values <= expected.void:
+        problem = f"holds {ranges(values)} alone: no pixel has a class"
+        return [Finding(UNLABELLED, str(path), problem, "Replace it, or leave its photograph out.", grave=False)]
+    if values <= expected.other:
+        problem = f"holds values of {ranges(expected.other)} alone, as if they were train ids"
+        return [Finding(OTHERWISE, str(path), problem, "See that it holds the ids of its file's name.", grave=False)]
+    return []
 
 
 def annotation(path: Path, size: Size | None) -> list[Finding]:

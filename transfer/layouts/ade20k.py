@@ -15,6 +15,8 @@ PLACES = ("ADEChallengeData2016", "ade/ADEChallengeData2016", "ade20k/ADEChallen
 REMEDY = "Unpack ADEChallengeData2016.zip into the data root."
 KNOWN = frozenset(range(151))
 """Values that a label map may hold: class k of 0-149 is k + 1."""
+VOID = frozenset({0})
+"""Those of them that are no class."""
 
 
 def listed(root: Path, set_name: str) -> LabelledSet:

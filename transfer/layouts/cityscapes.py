@@ -26,6 +26,8 @@ TRAIN_IDS = {label: train for train, label in enumerate(LABEL_IDS)}
 """Value in a labelIds map → train id; every other value is ignored."""
 KNOWN = frozenset(range(34))
 """Values that a labelIds map may hold."""
+VOID = KNOWN - TRAIN_IDS.keys()
+"""Those of them that are no class."""
 
 
 def listed(root: Path, set_name: str) -> LabelledSet:

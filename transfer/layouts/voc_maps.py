@@ -16,6 +16,8 @@ from transfer.layouts.label_maps import LabelledSet, Pair, WithSets
 IGNORED = 255
 KNOWN = frozenset({*range(len(voc.CLASSES) + 1), IGNORED})
 """Values that a label map may hold: the background, the classes from 1 on, what is not evaluated."""
+VOID = frozenset({IGNORED})
+"""Those of them that are no class."""
 MAPS, AUGMENTED = "SegmentationClass", "SegmentationClassAug"
 _SBD = (
     "Write SBD's maps as PNG into SegmentationClassAug/ and its names into ImageSets/Segmentation/aug.txt, without "

@@ -17,6 +17,7 @@ from transfer.audit import files
 from transfer.audit.findings import evenly
 from transfer.audit.official import SETS
 from transfer.audit.run import Wanted, audit
+from transfer.layouts import cityscapes
 
 TASKS = ("ade20k", "cityscapes", "coco_detection", "voc_detection", "voc_segmentation")
 TRAIN = "coco/annotations/instances_train2017.json"
@@ -330,6 +331,54 @@ def test_a_map_without_a_photograph_is_a_remark(copy):
     finding, names = of(look(copy), "label map of no image")
     assert finding.file.endswith("2012_999999.png")
     assert (finding.grave, names) == (False, ["VOC2012/aug"])
+
+
+def all_void(value):
+    def change(labels):
+        return np.full_like(labels, value)
+
+    return change
+
+
+def as_train_ids(labels):
+    table = np.zeros(256, dtype=np.uint8)
+    for label, train in cityscapes.TRAIN_IDS.items():
+        table[label] = train
+    return table[labels]
+
+
+MAPS = [
+    ("cityscapes/train", all_void(0), "label map without a label", "holds 0 alone"),
+    ("cityscapes/train", as_train_ids, "label map written otherwise", "holds values of 0-18"),
+    ("ade20k/training", all_void(0), "label map without a label", "holds 0 alone"),
+    ("VOC2012/aug", all_void(255), "label map without a label", "holds 255 alone"),
+]
+
+
+@pytest.mark.parametrize(("name", "change", "kind", "words"), MAPS)
+def test_a_map_without_a_label_is_a_remark_and_a_set_of_them_a_fault(copy, name, change, kind, words):
+    (maps,) = (list(unit.maps) for unit in look(copy).units if unit.name == name and unit.maps)
+    paint(maps[0], change)
+    finding, names = of(look(copy), kind)
+    assert (finding.file, finding.grave, names) == (str(maps[0]), False, [name])
+    assert finding.problem.startswith(words)
+    for path in maps[1:]:
+        paint(path, change)
+    found = look(copy)
+    finding, names = of(found, "labels are not what the layout promises")
+    assert (finding.grave, names) == (True, [name])
+    assert f"of {len(maps)} label maps looked into" in finding.problem
+    assert words in finding.problem
+    assert kind not in {each.kind for each in found.findings}
+    assert f"at fault: {name}" in states(found).values()
+
+
+def test_the_public_maps_of_cityscapes_test_set_may_hold_no_class(copy):
+    for kind in ("leftImg8bit", "gtFine"):
+        shutil.copytree(copy / "cityscapes" / kind / "val/lindau", copy / "cityscapes" / kind / "test/lindau")
+    for path in (copy / "cityscapes/gtFine/test").rglob("*_labelIds.png"):
+        paint(path, all_void(3))
+    assert {each.kind for each in look(copy, ["cityscapes"]).findings} == {"file in the wrong folder"}
 
 
 def test_full_finds_the_same_photograph_under_another_name(copy):
