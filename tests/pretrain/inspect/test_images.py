@@ -6,7 +6,7 @@ from PIL import Image
 
 from pretrain import recipes
 from pretrain.inspect import images
-from pretrain.views.geometry import in_box_mask, intersection
+from pretrain.views.dataset import cut_out
 
 
 def picture(folder, name="a.png", size=(80, 60)):
@@ -39,12 +39,28 @@ def test_views_are_a_function_of_seed_image_and_settings(tmp_path):
     assert np.array_equal(one.shown[0], images.pixels(one.inputs[0]))
 
 
-def test_the_box_is_that_of_the_training_and_large_enough(tmp_path):
+def seen(crop, side):
+    """Where in the image (x, y in 1/3 and 1/4 pixels) each pixel of a view comes from: read off a picture of places."""
+    x, y = np.meshgrid(np.arange(80) * 3, np.arange(60) * 4)
+    coded = Image.fromarray(np.stack([x, y, y], -1).astype(np.uint8))
+    cut = cut_out(coded, crop, side, "bilinear")[:2].transpose(1, 2, 0).astype(int)
+    return cut[:, ::-1] if crop.flip else cut
+
+
+def test_the_box_holds_the_cells_whose_pixels_both_views_show_and_is_large_enough(tmp_path):
     path, config = picture(tmp_path), recipes.resolve("pixcon-sr", {})
-    for seed in range(5):
+    flips = set()
+    for seed in range(8):
         views = images.views(config, path, seed=seed, side=256, share=0.25)
-        assert np.array_equal(views.in_box.numpy(), in_box_mask(intersection(*views.crops), 8))
+        query, key = (seen(crop, 256) for crop in views.crops)
+        low, high = key.min((0, 1)), key.max((0, 1))
+        cells = ((query >= low) & (query <= high)).all(-1).reshape(8, 32, 8, 32)
+        shares = cells.mean((1, 3))
+        assert views.in_box.numpy()[shares == 1].all()
+        assert not views.in_box.numpy()[shares == 0].any()
         assert views.in_box.float().mean() >= 0.25
+        flips.add(views.crops[0].flip)
+    assert flips == {True, False}
 
 
 def test_where_no_draw_shares_enough_the_best_is_taken(tmp_path):
