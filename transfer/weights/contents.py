@@ -43,8 +43,13 @@ class Network:
     tensors: dict[str, Tensor]
     beside: dict[str, int]
     """What else lay next to them: its key and how many tensors are in it."""
-    averaged: tuple[str, ...] = ()
-    """Prefixes below which a ResNet lies in an averaged copy beside them; `network` takes it when asked for one."""
+    elsewhere: tuple[str, ...] = ()
+    """Prefixes below which a ResNet lies beside them, under another key; `network` takes it when asked for one."""
+
+    @property
+    def averaged(self) -> tuple[str, ...]:
+        """Those of ``elsewhere`` that are an average of the network along its training, by their key."""
+        return tuple(each for each in self.elsewhere if _AVERAGED.fullmatch(each.partition(".")[0]))
 
 
 def network(contents: Contents, prefix: str | None = None) -> Network:
@@ -56,9 +61,6 @@ def network(contents: Contents, prefix: str | None = None) -> Network:
     tree = contents.tree
     bare = _named(tree)
     inner = {_word(key): _named(value) for key, value in tree.items() if isinstance(value, Mapping)}
-    averaged = tuple(
-        f"{key}.{below}" for key, tensors in inner.items() if _AVERAGED.fullmatch(key) for below in resnets(tensors)
-    )
     wrapper = "" if resnets(bare) else next((key for key in WRAPPERS if inner.get(key)), "")
     taken = inner[wrapper] if wrapper else bare
     asked = next((key for key in inner if inner[key] and f"{prefix or ''}.".startswith(f"{key}.")), wrapper)
@@ -68,7 +70,8 @@ def network(contents: Contents, prefix: str | None = None) -> Network:
     for key, value in tree.items():
         if _word(key) != wrapper and (wrapper or not _is_array(value)):
             beside[_word(key)] += _count(value)
-    return Network(wrapper, taken, dict(beside), averaged)
+    elsewhere = (f"{key}.{below}" for key in inner if key != wrapper for below in resnets(inner[key]))
+    return Network(wrapper, taken, dict(beside), tuple(elsewhere))
 
 
 def _named(mapping: Mapping[Any, Any]) -> dict[str, Tensor]:

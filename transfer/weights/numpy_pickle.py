@@ -132,18 +132,25 @@ def read(path: Path) -> Contents:
     try:
         with path.open("rb") as file:
             tree = _ArraysOnly(file, encoding="latin1").load()  # as detectron2 reads Caffe2's, from Python 2
-        tree = plain(tree, _unwrapped)
+        arrays: dict[int, int] = {}
+        tree = plain(tree, lambda value: _unwrapped(value, arrays))
     except _Refused as error:
         problem = f"asks for `{error}`: a pickle is read only if it holds numpy arrays and plain containers"
         remedy = "If you trust it, load it where it was made and save its tensors with torch.save or as safetensors."
         raise WeightsError(path, problem, remedy) from None
     except Exception as error:  # a broken pickle can fail in any of its operations, with any error
         raise WeightsError(path, f"is cut short or damaged ({error or type(error).__name__})", _AGAIN) from error
+    if sum(arrays.values()) > path.stat().st_size:
+        problem = f"is smaller than its {len(arrays)} arrays: they share their bytes"
+        raise WeightsError(path, problem, "Save every array with bytes of its own.")
     if not isinstance(tree, Mapping):
         raise WeightsError(path, f"holds a {type(tree).__name__}, not named arrays", "Name another file.")
     return Contents("pickle", tree)
 
 
-def _unwrapped(value: Any) -> Any:
-    """The array for what stands for one."""
-    return value.array if isinstance(value, _Array) else value
+def _unwrapped(value: Any, sizes: dict[int, int]) -> Any:
+    """The array for what stands for one; its bytes are noted."""
+    if not isinstance(value, _Array):
+        return value
+    sizes[id(value.array)] = value.array.nbytes
+    return value.array

@@ -54,6 +54,9 @@ def select(
         WeightsError: there is no ResNet, or none or several where they were looked for.
     """
     found = resnets(network.tensors)
+    if not found and network.elsewhere:
+        problem = f"holds ResNets only under keys of no known format: {_shown(network.elsewhere)}"
+        raise WeightsError(path, problem, "Choose one with --prefix.")
     if not found:
         raise WeightsError(path, _nothing(network), "Name a file that holds a ResNet's tensors.")
     if set(found.values()) == {"caffe2"}:

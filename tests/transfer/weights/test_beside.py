@@ -59,6 +59,19 @@ def test_a_prefix_that_is_nowhere_is_refused_also_beside_other_networks(tmp_path
         imported(path, prefix="student.")
 
 
+def test_networks_under_unknown_keys_are_named_by_the_prefixes_that_take_them(tmp_path, trained, other):
+    """As in DINO's checkpoints."""
+    teacher = {f"module.backbone.{name}": tensor for name, tensor in other.items()}
+    path = saved(tmp_path / "w.pth", {"student": trained, "teacher": teacher, "epoch": 3})
+    message = (
+        r"only under keys of no known format: `student\.`, `teacher\.module\.backbone\.`\. Choose one with --prefix"
+    )
+    with pytest.raises(WeightsError, match=message):
+        imported(path)
+    found = imported(path, prefix="teacher.module.backbone")
+    assert torch.equal(found.tensors["conv1.weight"], other["conv1.weight"])
+
+
 def test_what_lies_in_several_places_is_counted_once_and_an_array_with_several_names_copied_once():
     shared = [torch.ones(1)]
     for _ in range(100):

@@ -61,6 +61,26 @@ def test_a_pickle_that_is_odd_is_refused_in_one_line(tmp_path, content, message)
         imported(tmp_path / "w.pkl")
 
 
+class View:
+    """An array of the bytes that others are of, too."""
+
+    def __init__(self, content):
+        self.content = content
+
+    def __reduce__(self):
+        return np._core.numeric._frombuffer, (self.content, np.dtype("f4"), (5000,), "C")
+
+
+def test_arrays_that_share_the_bytes_of_a_small_file_are_refused(tmp_path):
+    content = np.ones(5000, np.float32)
+    (tmp_path / "tied.pkl").write_bytes(pickle.dumps(dict.fromkeys("abc", content)))
+    assert read(tmp_path / "tied.pkl").tree["c"].tolist() == content.tolist()
+    shared = content.tobytes()
+    (tmp_path / "w.pkl").write_bytes(pickle.dumps({name: View(shared) for name in "abc"}))
+    with pytest.raises(WeightsError, match="is smaller than its 3 arrays: they share their bytes"):
+        read(tmp_path / "w.pkl")
+
+
 def test_a_pickle_sets_no_attribute_of_what_makes_bytes(tmp_path):
     state = b"N}" + text("__new__") + b"K\x01s\x86"
     (tmp_path / "w.pkl").write_bytes(mapping(b"cbuiltins\nbytes\n" + state + b"b"))
