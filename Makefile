@@ -25,6 +25,15 @@ SELECT = --profile "$(PROFILE)" --store "$(STORE)" $(if $(DATA),--data "$(DATA)"
 	$(foreach each,$(IMAGES),--pretrain-images "$(each)") $(foreach each,$(SET),--set '$(each)')
 RUN = $(SELECT) --cluster $(CLUSTER) $(if $(WORKERS),--workers $(WORKERS))
 
+# A misspelt choice would be met after hours of work, or never.
+VARIABLES := PROFILE CLUSTER STORE RERUN DATA ONLY IMAGES WORKERS SET TABLE COMPARE FORMATS PYTHON VENV
+$(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(if \
+	$(filter $(name),$(VARIABLES)),,$(error $(name) is no variable of this Makefile. Use one of: $(VARIABLES)))))
+one-of = $(foreach each,$($(1)),$(if $(filter $(each),$(2)),,$(error $(1)=$(each): use one of: $(2))))
+$(call one-of,COMPARE,none published statistics)
+$(call one-of,FORMATS,txt csv tex md html json)
+$(call one-of,RERUN,missing retry force never)
+
 .PHONY: help table table1 table2 table3 table4 table5 table6 table7 figure1 figure2 report plan status test lint format clean-venv clean-out clean-data clean-runs
 
 help: ## list the targets

@@ -101,7 +101,8 @@ def forest(tables: list[Table], baseline: str | None) -> Iterator[Figure]:
         raise ConfigError(f"--baseline {chosen}", f"is no method of {table.name}", suggest(chosen, list(labels)))
     panels = differences(table, chosen)
     if not panels:
-        raise nothing()
+        finished = [line.row.recipe for line in table.lines if any(cell.n for cell in line.cells)]
+        raise _no_differences(chosen, labels[chosen], finished) if finished else nothing()
     with drawing.draw(panels, labels[chosen], labels) as drawn:
         yield drawn
 
@@ -138,6 +139,13 @@ def _entry(found: Difference, published: float | None) -> Entry:
     )
     apart = found.state in {"higher", "lower"}
     return Entry(found.method, found.difference, alone, together, apart, published)
+
+
+def _no_differences(baseline: str, label: str, finished: list[str]) -> ConfigError:
+    if baseline in finished:
+        return ConfigError("figure forest", f"only {label} has finished runs", "Run another recipe as well.")
+    others = " or ".join(f"--baseline {recipe}" for recipe in finished[:3])
+    return ConfigError("figure forest", f"the baseline {label} has no finished run", f"Run it, or choose {others}.")
 
 
 def nothing() -> ConfigError:

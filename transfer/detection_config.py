@@ -144,7 +144,7 @@ class Schedule(Strict):
     def _steps_in_order(self) -> Self:
         ends = (*self.steps, self.iterations)
         if any(left >= right for left, right in pairwise(ends)):
-            raise ValueError(f"steps {list(self.steps)} must rise and stay below iterations = {self.iterations}")
+            raise ValueError(f"steps {list(self.steps)} must rise to below iterations = {self.iterations}: set both")
         return self
 
 

@@ -124,7 +124,7 @@ class SegmentationSchedule(Strict):
     def _steps_in_order(self) -> Self:
         steps = self.decay.steps if isinstance(self.decay, StepDecay) else ()
         if any(left >= right for left, right in pairwise((*steps, self.iterations))):
-            raise ValueError(f"decay.steps {list(steps)} must rise and stay below iterations = {self.iterations}")
+            raise ValueError(f"decay.steps {list(steps)} must rise to below iterations = {self.iterations}: set both")
         return self
 
 

@@ -19,6 +19,11 @@ def test_charts_show_finished_runs_and_say_when_there_are_none(place, planned, c
     capsys.readouterr()
     assert cli.main(["figure", "heatmap", "--profile", "toy.yaml"]) == 0
     assert capsys.readouterr().out.split() == ["out/heatmap.png", "out/heatmap.pdf"]
+    assert cli.main(["figure", "forest", "--profile", "toy.yaml"]) == 2
+    said = capsys.readouterr().err
+    assert "the baseline MoCo-V2+ has no finished run. Run it, or choose --baseline byol" in said
+    assert cli.main(["figure", "forest", "--profile", "toy.yaml", "--baseline", "byol"]) == 2
+    assert "only BYOL has finished runs. Run another recipe as well" in capsys.readouterr().err
     assert cli.main(["figure", "heatmap", "--profile", "toy.yaml", "--out", "a/map.svg"]) == 0
     assert "<svg" in (place.folder / "a/map.svg").read_text()
 

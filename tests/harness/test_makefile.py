@@ -44,3 +44,19 @@ def test_a_path_may_have_a_space_and_the_environment_decides_nothing(monkeypatch
         monkeypatch.setenv(name, "from-the-environment")
     assert "from-the-environment" not in make("-n", "plan").stdout
     assert '--data "/data sets" ' in make("-n", "plan", "DATA=/data sets").stdout
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ("COMPARE=statistic", "COMPARE=statistic: use one of: none published statistics"),
+        ("FORMATS=csv docx", "FORMATS=docx: use one of: txt csv tex md html json"),
+        ("RERUN=again", "RERUN=again: use one of: missing retry force never"),
+        ("only=byol", "only is no variable of this Makefile. Use one of: PROFILE CLUSTER STORE RERUN DATA ONLY"),
+    ],
+)
+def test_a_misspelt_choice_stops_before_anything_runs(wrong, words):
+    said = make("-n", "table1", wrong)
+    assert said.returncode == 2
+    assert words in said.stderr
+    assert "harness run" not in said.stdout

@@ -66,7 +66,7 @@ def test_masks_are_not_measured_without_a_mask_head():
     ("overrides", "message"),
     [
         ({"schedule": {"iteration": 3}}, r"unknown field `schedule.iteration`.*`iterations`"),
-        ({"schedule": {"iterations": 100}}, r"steps \[18000, 22000\] must rise and stay below iterations = 100"),
+        ({"schedule": {"iterations": 100}}, r"steps \[18000, 22000\] must rise to below iterations = 100"),
         ({"sets": {"test": "VOC2008/test"}}, r"sets.test"),
         ({"model": {"backbone": "resnet51"}}, r"model.backbone"),
         ({"threads": 0}, r"threads"),
