@@ -131,6 +131,16 @@ def test_a_checkpoint_cut_short_is_named(voc, fine_tune, tmp_path, part):
         fine_tune(voc, "out")
 
 
+def test_a_checkpoint_that_does_not_say_whose_it_is_is_refused(voc, fine_tune, tmp_path):
+    with pytest.raises(Killed):
+        fine_tune(voc, "out", report=killer(3))
+    path = tmp_path / "out" / "checkpoint.pt"
+    left = torch.load(path, weights_only=True)
+    torch.save(left | {"meta": left["meta"] | {"run": "a hash"}}, path)
+    with pytest.raises(WeightsError, match=r"checkpoint\.pt: does not say which run it is of: another version"):
+        fine_tune(voc, "out")
+
+
 def test_a_checkpoint_that_would_run_code_is_refused(voc, fine_tune, tmp_path):
     class Trap:
         def __reduce__(self):

@@ -64,6 +64,14 @@ class Checkpointer(DetectionCheckpointer):
             raise WeightsError(path, problem, remedy) from error
         return rest
 
+    def _load_file(self, f: str) -> dict[str, Any]:
+        """detectron2 would pass over a part that is not there, and so over whose checkpoint it is."""
+        loaded: dict[str, Any] = super()._load_file(f)
+        lacking = [name for name in self.checkpointables if name not in loaded]
+        if lacking:
+            raise ValueError(f"it has no part `{lacking[0]}`: another version wrote it")
+        return loaded
+
     def _log_incompatible_keys(self, incompatible: Any) -> None:
         """A checkpoint of this run has every tensor and no other: detectron2 would warn and train on."""
         if incompatible.missing_keys or incompatible.unexpected_keys or incompatible.incorrect_shapes:

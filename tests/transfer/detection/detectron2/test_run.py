@@ -111,6 +111,16 @@ def test_a_repeat_never_goes_on_from_anothers_checkpoint(fine_tune, tiny50):
         fine_tune("shared", test=rules)
 
 
+def test_a_checkpoint_that_does_not_say_whose_it_is_is_refused(fine_tune, tmp_path):
+    with pytest.raises(Killed):
+        fine_tune("out", report=killer(5))
+    folder = tmp_path / "out" / "detectron2"
+    path = folder / (folder / "last_checkpoint").read_text()
+    torch.save({name: part for name, part in torch.load(path).items() if name != "run"}, path)
+    with pytest.raises(WeightsError, match=r"has no part `run`: another version wrote it\)\. Delete the folder"):
+        fine_tune("out")
+
+
 @pytest.mark.parametrize("part", [0, 0.5, 0.999])
 def test_a_half_written_checkpoint_is_named_with_its_remedy(fine_tune, tmp_path, part):
     with pytest.raises(Killed):
