@@ -150,6 +150,7 @@ def build(request: Request) -> Plan:
     known = [*profiles.recipe_names(), *brought]
     layouts = rows.tables(request.tables) if request.weights is None else (rows.alone(request, profile),)
     tasks = _wanted("task", request.tasks, profiles.task_names(), [t for each in layouts for t in each.tasks])
+    layouts = rows.of_tasks(layouts, request.tasks)
     source = datasets.choose(profile, request.data, request.pretrain_images)
     if source.spec is None:
         data.check_root(source.root)

@@ -28,6 +28,14 @@ def tables(names: Sequence[str]) -> tuple[Layout, ...]:
     return tuple(layout.load(name) for name in names)
 
 
+def of_tasks(layouts: Sequence[Layout], names: Sequence[str]) -> tuple[Layout, ...]:
+    """``layouts`` with the columns of these tasks alone, all if none is named; one left without a column is left out."""
+    if not names:
+        return tuple(layouts)
+    own = [(each, tuple(column for column in each.columns if column.task in names)) for each in layouts]
+    return tuple(each.model_copy(update={"columns": columns}) for each, columns in own if columns)
+
+
 def alone(request: Request, profile: Profile) -> Layout:
     """A table of nothing but the request's weights, with all metrics of its tasks."""
     from results.layout import Column, Layout, Row

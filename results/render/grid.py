@@ -128,6 +128,8 @@ def provenance(table: Table) -> str:
 
 
 def notes(table: Table) -> tuple[str, ...]:
-    """All lines below the table; without those on our ± where none is shown."""
+    """All lines below the table; without those on our ±, or on the published column, where none is shown."""
     said = [note for note in table.notes if table.deviations or not note.startswith(("±", SINGLE))]
+    if "published" not in beside_ours(table):
+        said = [note for note in said if not note.startswith("published:")]
     return (*said, *(table.judgement.words if table.judgement else ()))

@@ -305,3 +305,12 @@ def test_a_task_s_tool_is_looked_for_once_however_many_runs(place, monkeypatch):
     monkeypatch.setattr(tool, "choose", lambda task: asked.append(task.name) or choose(task))
     build(Request(tables=("1",), profile="toy.yaml", pretrainings=3))
     assert asked == ["voc_detection"]
+
+
+def test_only_the_columns_of_the_tasks_that_were_asked_for_are_left(data):
+    (data.control / "tasks").write_text("cityscapes voc_segmentation")
+    for name in ("cityscapes", "voc_segmentation"):
+        (data.folder / "real" / f"{name}.txt").write_text("maps")
+    asked = plan(tables=("1", "2"), tasks=("voc_segmentation",))
+    assert [(each.name, each.tasks) for each in asked.layouts] == [("table2", ("voc_segmentation",))]
+    assert [each.tasks for each in plan(tables=("2",)).layouts] == [("cityscapes", "voc_segmentation")]
