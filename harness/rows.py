@@ -29,7 +29,7 @@ def tables(names: Sequence[str]) -> tuple[Layout, ...]:
 
 
 def of_tasks(layouts: Sequence[Layout], names: Sequence[str]) -> tuple[Layout, ...]:
-    """``layouts`` with the columns of these tasks alone, all if none is named; one left without a column is left out."""
+    """``layouts`` with the columns of these tasks, all if none is named; one left without a column is left out."""
     if not names:
         return tuple(layouts)
     own = [(each, tuple(column for column in each.columns if column.task in names)) for each in layouts]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -57,13 +58,26 @@ def read(folder: Path) -> Series | None:
     if not folder.is_dir():
         return None
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0})
-    events.Reload()
+    with _quiet():
+        events.Reload()
     tag = next((name for name in LOSSES if name in events.Tags()["scalars"]), None)
     if tag is None:
         return None
     latest = {scalar.step: scalar.value for scalar in events.Scalars(tag)}
     steps = sorted(latest)
     return Series(np.array(steps, dtype=float), np.array([latest[step] for step in steps], dtype=float))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """TensorBoard without its warnings: that steps come again after a resume is as it should be."""
+    logger = logging.getLogger("tensorboard")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def read_losses(path: Path) -> Series | None:

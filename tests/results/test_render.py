@@ -230,3 +230,8 @@ def test_a_difference_of_nothing_has_no_minus_and_hidden_deviations_no_note(tabl
     assert difference(replace(column, differences={"byol": less}), "byol", 1) == "+0.0 ≈"
     gone = set(notes(table)) - set(notes(replace(table, deviations=False)))
     assert sorted(note[:20] for note in gone) == ["A cell of one run ha", "± is the sample stan"]
+
+
+def test_the_note_on_published_values_stands_with_their_column_alone(table):
+    assert any(note.startswith("published:") for note in notes(table))
+    assert not any(note.startswith("published:") for note in notes(replace(table, compare="none")))

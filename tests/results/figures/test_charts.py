@@ -34,6 +34,13 @@ def test_steps_that_were_trained_again_count_once_as_they_were_last(tmp_path):
     assert found.values.tolist() == [5.0, 4.0, 3.5, 3.0]
 
 
+def test_a_resumed_training_is_read_without_a_word_of_tensorboards(tmp_path, caplog):
+    write(tmp_path, "loss", [5.0, 4.0, 9.0])
+    write(tmp_path, "loss", [3.5, 3.0], first=2, purge=2)
+    assert curves.read(tmp_path).steps.tolist() == [1.0, 2.0, 3.0]
+    assert caplog.text == ""
+
+
 def test_a_run_without_curves_has_none(tmp_path):
     write(tmp_path / "other", "learning_rate", [0.1])
     assert curves.read(tmp_path / "gone") is None

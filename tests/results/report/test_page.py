@@ -126,6 +126,7 @@ def test_progress_counts_states_and_an_empty_report_says_so(report):
     empty = dataclasses.replace(report, judged=[], pictures=[], failures=[], works=[], marks=[])
     page = Page(render(empty))
     assert "No run has failed." in page.texts
+    assert "Failed and interrupted (0)" in page.texts
     assert page.all("figure") == []
 
 
