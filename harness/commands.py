@@ -9,12 +9,14 @@ from argparse import Namespace
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from ground.errors import ConfigError
+from ground.networks import BackboneName
 from harness import aging, policy, status
 from harness import plan as planning
-from harness.estimate import Estimates, duration, wall_clock
+from harness.estimate import Estimates, duration, learn, wall_clock
+from harness.imports import network_of
 from harness.jobs import Job
 from harness.plan import Plan, Request
 from harness.store import Look, Store
@@ -76,6 +78,7 @@ def bring(build: Callable[[], Plan], options: Namespace) -> tuple[Plan, int]:
     estimates = Estimates(plan.profile.seconds)
     reconciler = Reconciler(store, plan.jobs, estimates)
     if reconciler.survey() and options.rerun != "never":
+        learn(estimates, store, plan.jobs)
         workers = _workers(options, plan)
         with store.driver() as folder, display.listener(display.Overall(plan.jobs, estimates, workers)) as listener:
             executor = Executor(folder / "submitit", workers=workers, cluster=options.cluster, gpus=visible_gpus())
@@ -151,6 +154,7 @@ def preview(wanted: Request, options: Namespace) -> int:
     for job in plan.jobs:
         if looks[job.name].state == "done":
             estimates.add(job, looks[job.name].seconds)
+    learn(estimates, store, plan.jobs)
     print(status.heading(plan))
     if not plan.generated:
         print(f"the scenes in {plan.source.root} are generated first")
@@ -159,10 +163,9 @@ def preview(wanted: Request, options: Namespace) -> int:
     if left:
         seconds = {job.name: estimates.seconds(job) for job in left}
         workers = _workers(options, plan)
-        basis = "measured" if all(estimates.measured(job) for job in left) else "partly the profile's guess"
         print(
             f"{len(left)} of {len(plan.jobs)} jobs to run: {duration(sum(seconds.values()))} of work, "
-            f"{duration(wall_clock(left, seconds, workers))} with {workers} at once ({basis})"
+            f"{duration(wall_clock(left, seconds, workers))} with {workers} at once ({estimates.basis(left)})"
         )
     elif plan.jobs:
         print(f"{len(plan.jobs)} jobs: {status.counts(looks.values())}; nothing to run")
@@ -181,9 +184,22 @@ def _groups(plan: Plan, looks: Mapping[str, Look], estimates: Estimates) -> list
     rows = [("state", "recipe", "what", "runs", "each")]
     for (state, recipe, what), jobs in groups.items():
         runs = " ".join(str(job.run) for job in jobs if job.run is not None)
-        rows.append((state, recipe, what, runs, duration(estimates.seconds(jobs[0]))))
+        rows.append((state, recipe, what, runs, _each(plan, jobs[0], estimates)))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _each(plan: Plan, job: Job, estimates: Estimates) -> str:
+    """How long a job takes; where the profile guessed for another network than the job's, in which way that is off."""
+    words = duration(estimates.seconds(job))
+    if job.task is None or estimates.measured(job):
+        return words
+    sizes: tuple[str | None, ...] = get_args(BackboneName)  # the largest first
+    own, usual = network_of(job.config), network_of(plan.profile.task(job.task).model_dump(mode="json"))
+    if own == usual or own not in sizes or usual not in sizes:
+        return words
+    off = "longer" if sizes.index(own) < sizes.index(usual) else "shorter"
+    return f"{words} (another network: {off} than this guess)"
 
 
 def _notes(plan: Plan, store: Store, looks: Mapping[str, Look]) -> None:

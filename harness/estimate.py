@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from statistics import median
 
+from ground.errors import StorageError
+from harness.imports import network_of
 from harness.jobs import Job, behind
 from harness.profiles import Seconds
+from harness.store import Store, read_job
 
 INITIAL_SECONDS = 5.0
 """Of a job that trains nothing."""
+ENOUGH = 20
+"""So many runs of a task tell how long one takes: no more are looked for."""
 
 
 class Estimates:
@@ -39,6 +45,40 @@ class Estimates:
         """Whether ``seconds`` rests on a measurement, or there is next to nothing to measure."""
         return _initial(job) or any(group in self._measured for group in _groups(job))
 
+    def basis(self, jobs: Collection[Job]) -> str:
+        """In words, what the seconds of ``jobs`` rest on."""
+        telling = [job for job in jobs if not _initial(job)]
+        measured = {job.name for job in telling if self.measured(job)}
+        if len(measured) == len(telling):
+            return "measured"
+        known = dict.fromkeys(job.task or job.kind for job in telling if job.name in measured)
+        return f"partly the profile's guess; measured: {', '.join(known)}" if known else "the profile's guess"
+
+
+def learn(estimates: Estimates, store: Store, jobs: Collection[Job]) -> None:
+    """Add the store's finished fine-tunings of tasks that ``jobs`` have and nothing measured: of whatever recipe, with
+    the same profile, settings and sort of device."""
+    own = {job.name for job in jobs}
+    alike = {job.task: job for job in jobs if job.kind == "transfer" and not estimates.measured(job)}
+    found: Counter[str] = Counter()
+    for name in store.names("transfer") if alike else ():
+        task = name.partition(".")[0]
+        if task not in alike or name in own or found[task] == ENOUGH:
+            continue
+        try:
+            other = read_job(store.root / "transfer" / name)
+        except StorageError:  # it counts for nothing anywhere; what it lacks is said where it is wanted
+            continue
+        look = store.look(other) if _pace(other) == _pace(alike[task]) else None
+        if look is not None and look.state == "done":
+            estimates.add(other, look.seconds)
+            found[task] += 1
+
+
+def _pace(job: Job) -> tuple[object, ...]:
+    """What decides how long a fine-tuning takes: equal for all repeats and recipes."""
+    return job.task, job.profile, job.device_class, {name: v for name, v in job.config.items() if name != "runs"}
+
 
 def _initial(job: Job) -> bool:
     """Whether a job only writes weights down, initial ones or a file's: it tells nothing of those that train."""
@@ -49,7 +89,8 @@ def _groups(job: Job) -> list[tuple[str | None, ...]]:
     """What a job is alike to, from most to least."""
     if _initial(job):
         return [("initial", job.recipe)]
-    return [(*job.family, job.recipe or job.input), job.family]
+    family = (*job.family, network_of(job.config)) if job.kind == "transfer" else job.family
+    return [(*family, job.recipe or job.input), family]
 
 
 def order(jobs: Collection[Job], seconds: Mapping[str, float]) -> list[Job]:

@@ -79,6 +79,20 @@ def test_plan_says_what_would_run_and_how_long_by_measured_jobs(place, planned, 
     assert not (place.store / "transfer" / planned.jobs[2].name).exists()
 
 
+def test_a_task_that_another_recipe_was_fine_tuned_on_is_measured(place, planned, runs, capsys):
+    initial, tuned = planned.jobs_of("random-init", None)[0], planned.jobs_of("random-init", "voc_detection")[0]
+    do(runs, initial, tuned)
+    path = runs.directory(tuned) / "record.json"
+    record = json.loads(path.read_text())
+    record["timings"]["seconds"] = 40.0
+    path.write_text(json.dumps(record))
+    text = output(capsys, "plan", "1", "--only", "byol")
+    assert "voc_detection  0 1   40 s" in text
+    assert "(partly the profile's guess; measured: voc_detection)" in text
+    other = output(capsys, "plan", "1", "--only", "byol", "--set", "voc_detection.model.backbone=resnet50")
+    assert "40 s" not in other
+
+
 def test_a_plan_before_the_scenes_are_there_says_so(place, capsys):
     assert "are generated first" in output(capsys, "plan", "1")
     assert not (place.folder / "data").exists()
