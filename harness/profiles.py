@@ -6,6 +6,7 @@ Tasks likewise: own YAML, ``transfer``, ``tasks.<name>``. ``--set`` changes the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -172,6 +173,8 @@ def _override(option: str) -> Settings:
     path, equals, text = option.partition("=")
     parts = path.strip().split(".")
     where = f"--set {option}"
+    if re.search(r",\s*[\w-]+(\.[\w-]+)*\s*=", text):
+        raise ConfigError(where, "holds several settings", "Write one --set for each.")
     if not equals or not all(parts) or len(parts) < 2:
         raise ConfigError(where, "is not of the form SECTION.FIELD=VALUE", "Write e.g. --set pretrain.train.epochs=2")
     if parts[0] in recipe_names():

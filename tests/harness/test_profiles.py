@@ -73,6 +73,8 @@ class TestOnFakeRooms:
             ("pretrain.train.epochs", r"--set pretrain\.train\.epochs: is not of the form SECTION.FIELD=VALUE"),
             ("pretrain=2", r"is not of the form SECTION.FIELD=VALUE"),
             ("byol.train.epochs=[", r"the value is not valid YAML"),
+            ("byol.train.epochs=1,byol.train.workers=2", r"holds several settings\. Write one --set for each\."),
+            ("a=1,b=2", r"holds several settings\. Write one --set for each\."),
             ("workers.a=2", r"`workers` is no recipe"),
         ],
     )

@@ -77,7 +77,7 @@ def read(path: Path) -> Contents:
         problem = f"holds objects that are not read without running their code ({_reason(error)})"
         raise WeightsError(path, problem, "Load it where it was made and save its `state_dict` alone.") from error
     except Exception as error:  # torch meets broken files with anything; what it says stays in the message
-        raise WeightsError(path, f"is cut short or no checkpoint ({_reason(error)})", _AGAIN) from error
+        raise _broken(path, error) from error
     if isinstance(tree, Inert):
         kind = type(tree).__qualname__
         problem = f"holds a whole object of class `{kind}`, which would need its code to be run"
@@ -120,7 +120,7 @@ def _unknown_globals(path: Path) -> list[str]:
     except WeightsError:
         raise
     except Exception as error:  # likewise
-        raise WeightsError(path, f"is cut short or no checkpoint ({_reason(error)})", _AGAIN) from error
+        raise _broken(path, error) from error
 
 
 def _refuse_other_archives(path: Path) -> None:
@@ -151,6 +151,11 @@ def _legacy_globals(file: BinaryIO) -> set[str]:
                 if not _KNOWN.fullmatch(full):
                     found.add(full)
     return found
+
+
+def _broken(path: Path, error: Exception) -> WeightsError:
+    words = "" if isinstance(error, UnicodeError) else f" ({_reason(error)})"  # of which letter, helps nobody
+    return WeightsError(path, f"is cut short or no checkpoint{words}", _AGAIN)
 
 
 def _reason(error: BaseException) -> str:
