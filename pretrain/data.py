@@ -15,8 +15,13 @@ SETS = {"coco": ("train2017",), "coco+": ("train2017", "unlabeled2017")}
 
 
 def folders(config: PretrainConfig, root: Path) -> list[Path]:
-    """The image folders of the recipe's data set below a data root: COCO, or COCO+ (train and unlabeled)."""
-    return [root / "coco" / name for name in SETS[config.data]]
+    """The image folders of the recipe's data set below a data root: COCO, or COCO+ (train and unlabeled).
+
+    They are below ``root/coco``, or below ``root`` if that itself is COCO's folder, as detection has it.
+    """
+    names = SETS[config.data]
+    home = root if not (root / "coco").is_dir() and (root / names[0]).is_dir() else root / "coco"
+    return [home / name for name in names]
 
 
 def images(folder: Path) -> Iterator[Path]:

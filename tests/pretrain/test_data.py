@@ -20,6 +20,14 @@ def test_folders_follow_the_data_set(tmp_path):
     assert data.folders(plus, tmp_path) == [tmp_path / "coco" / name for name in ("train2017", "unlabeled2017")]
 
 
+def test_the_root_may_be_the_coco_folder_itself(tmp_path):
+    coco = recipes.resolve("pixcon-sr", {"data": "coco"})
+    (tmp_path / "train2017").mkdir()
+    assert data.folders(coco, tmp_path) == [tmp_path / "train2017"]
+    (tmp_path / "coco").mkdir()
+    assert data.folders(coco, tmp_path) == [tmp_path / "coco" / "train2017"]
+
+
 def test_images_are_listed_sorted_at_any_depth(tmp_path):
     for name in ("b/2.jpg", "b/1.JPG", "a.png", "c.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
