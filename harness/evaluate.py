@@ -32,7 +32,7 @@ def evaluate(options: Namespace) -> int:
     found = imported(path, **asked.model_dump())
     job = imports.job(options.name, path, asked, found)
     for line in found.notes:
-        print(f"    {line}", file=sys.stderr)
+        print(f"note: {line}", file=sys.stderr)
     others = _others(store, job)
     if others and not options.replace:
         there = imports.Weights.model_validate(others[0].config).words

@@ -42,10 +42,10 @@ def export(options: Namespace) -> int:
     from transfer.weights import exporting
 
     out = _free(options.out, options.force)
-    layout = exporting.layout(options.to, out)
+    exporting.layout(options.to, out)  # refused before the file is read
     backbone = _imported(options)
     exporting.export(backbone, out, options.to)
-    print(f"{out}: {_summary(backbone)}\nload it there: {layout.loading}")
+    print(f"{out}: {_summary(backbone)}\nload it there: {exporting.loading(options.to, backbone.network)}")
     return 0
 
 

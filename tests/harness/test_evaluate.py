@@ -157,8 +157,16 @@ def test_nothing_is_written_for_what_cannot_be_evaluated(change, message, place,
 def test_a_dry_run_says_what_would_run_and_changes_nothing(place, weights, capsys):
     text = said(capsys, *MINE, "--dry-run")
     assert "3 of 3 jobs to run" in text
-    assert "a note" in text
+    assert "note: a note" in text
+    assert "another network" not in text
     assert not (place.store / "import").exists()
+
+
+def test_a_dry_run_says_where_the_profile_guessed_for_another_network(place, weights, capsys):
+    weights.write_text("resnet50 1")
+    assert "(another network: longer than this guess)" in said(capsys, *MINE, "--dry-run")
+    evaluated(place)
+    assert "another network" not in said(capsys, *MINE, "--dry-run")
 
 
 def test_the_tasks_network_follows_the_weights_and_the_table_says_so(place, weights, capsys):

@@ -8,7 +8,7 @@ import torch
 from ground.backbones import build
 from harness import cli
 from transfer.weights import imported
-from transfer.weights.exporting import LAYOUTS
+from transfer.weights.exporting import LAYOUTS, loading
 from transfer.weights.formats import FORMATS
 
 
@@ -62,7 +62,9 @@ def test_a_file_is_imported_and_exported(file, tmp_path, capsys):
     assert f"{ours}: resnet10_w32, 72 tensors below `module.encoder_q.` of moco.pth.tar (moco)\n" in told
     assert "not taken: module.encoder_k (72)" in told
     assert cli.main(["weights", "export", str(ours), str(theirs), "--to", "detectron2"]) == 0
-    assert "load it there: MODEL.WEIGHTS" in capsys.readouterr().out
+    assert "load it there: no stock model of detectron2 has the shape of resnet10_w32" in capsys.readouterr().out
+    assert loading("detectron2", "resnet50").startswith("MODEL.WEIGHTS: FILE")
+    assert loading("safetensors", "resnet10_w32") == "--weights FILE, here"
     assert imported(theirs).tensors_sha256 == imported(file).tensors_sha256
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from ground.config import suggest
 from ground.errors import ConfigError
 from ground.files import atomic_path
+from ground.networks import BackboneName
 from transfer.weights.importing import Imported, write
 from transfer.weights.names import to_detectron2
 
@@ -94,6 +95,13 @@ def layout(name: str, out: Path) -> Layout:
     if out.suffix not in suffixes:
         raise ConfigError(out, f"{name} knows its weights by {' or '.join(suffixes)}", "Name the file so.")
     return LAYOUTS[name]
+
+
+def loading(to: str, network: BackboneName) -> str:
+    """How such a network is loaded there; ``resnet10_w32``, the small profiles' own, is nobody else's."""
+    if network == "resnet10_w32" and LAYOUTS[to].pack is not None:
+        return f"no stock model of {to} has the shape of {network} (ground/backbones.py): build that network there"
+    return LAYOUTS[to].loading
 
 
 def export(backbone: Imported, out: Path, to: str) -> None:

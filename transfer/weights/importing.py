@@ -98,8 +98,9 @@ def find(path: Path, *, format: str | None = None, prefix: str | None = None, bg
         notes.append(f"an averaged copy is there too: --prefix {' or '.join(inside.averaged)}")
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    untrained = bool(record.get("initial")) or bool(ours.told(contents.header).get("untrained"))
-    return Found(path, digest, path.stat().st_size, contents, selection, tensors, tuple(notes), untrained)
+    untrained = ours.untrained(record, contents.header)
+    notes += [untrained] if untrained else []
+    return Found(path, digest, path.stat().st_size, contents, selection, tensors, tuple(notes), bool(untrained))
 
 
 def passed(found: Found, *, untrained: bool = False) -> Imported:

@@ -48,6 +48,15 @@ def told(header: Mapping[str, str]) -> dict[str, Any]:
     return words if isinstance(words, dict) else {}
 
 
+def untrained(settings: Mapping[str, Any], header: Mapping[str, str]) -> str:
+    """Why an untrained network of ours is admitted unasked, in words; empty for every other file."""
+    if settings.get("initial"):
+        return "untrained; admitted because it is this harness's random-init"
+    if told(header).get("untrained"):
+        return "untrained; admitted because it was when this harness imported it, as its header says"
+    return ""
+
+
 def exported_prefix(settings: dict[str, Any]) -> str | None:
     """The prefix of the network that a recipe hands over."""
     return f"{settings['model'].get('export', 'student')}.resnet." if isinstance(settings.get("model"), dict) else None

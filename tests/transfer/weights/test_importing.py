@@ -119,3 +119,13 @@ def test_a_folder_that_cannot_be_written_is_said_in_one_line(tmp_path, trained):
     torch.save(trained, tmp_path / "w.pth")
     with pytest.raises(StorageError, match="A file lies where a folder should be"):
         write(imported(tmp_path / "w.pth"), tmp_path / "w.pth" / "w.safetensors")
+
+
+def test_an_untrained_network_of_ours_is_admitted_and_said_to_be_untrained(tmp_path, trained):
+    untrained = build("resnet10_w32").state_dict()
+    found = imported(run(tmp_path / "random-init", untrained, initial=True))
+    assert found.notes == ("untrained; admitted because it is this harness's random-init",)
+    write(found, tmp_path / "ours.safetensors")
+    (note,) = imported(tmp_path / "ours.safetensors").notes
+    assert note.startswith("untrained; admitted because it was when this harness imported it")
+    assert imported(run(tmp_path / "byol", trained)).notes == ()
