@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ground.config import Contradiction
+from ground.config import Contradiction, Settings
 from ground.errors import ConfigError
 from ground.seeding import derive_seed
 from harness import datasets, devices, imports, keys
@@ -40,12 +40,14 @@ class Builder:
         self._fingerprints: dict[object, str] = {}
         self._recipes: dict[str, PretrainConfig] = {}
         self._processes: dict[tuple[str, str], tuple[str, Device, Share]] = {}
+        self._settings: dict[int, tuple[TaskConfig, Settings]] = {}
+        self._words = source.words
 
     def anew(self) -> Builder:
         """One that has made no job yet, and knows the fingerprints of this one."""
         other = Builder(self.profile, self.source, self.seed, self.cache, self.brought)
         other._fingerprints, other._recipes = self._fingerprints, self._recipes
-        other._processes = self._processes
+        other._processes, other._settings = self._processes, self._settings
         return other
 
     def seeded(self, seed: int) -> Builder:
@@ -67,7 +69,7 @@ class Builder:
         root, data = self.source.root, self.labels(task)
         seed = derive_seed("transfer", task.name, run) % 2**31  # the same for every recipe; detectron2 wants 32 bits
         key = keys.transfer_key(
-            task,
+            self._decisive(task),
             seed=seed,
             run=run,
             profile=self.profile.name,
@@ -89,9 +91,15 @@ class Builder:
             tool=tool,
             device_class=device,
             threads=task.threads,
-            data={"name": self.source.words, "root": str(root.absolute()), "fingerprint": data},
+            data={"name": self._words, "root": str(root.absolute()), "fingerprint": data},
             parents={"weights": weights},
         )
+
+    def _decisive(self, task: TaskConfig) -> Settings:
+        """`keys.settings` of a task, worked out once. The config is kept beside it, so that its id stays its own."""
+        if id(task) not in self._settings:
+            self._settings[id(task)] = task, keys.settings(task)
+        return self._settings[id(task)][1]
 
     def _process(self, task: TaskConfig, network: str) -> tuple[str, Device, Share]:
         """Tool, device and share of the protocol of a task's processes; ``network``: whose it follows, if another's."""
@@ -221,7 +229,7 @@ class Builder:
 
     def _learns_from(self, folders: list[Path], fingerprint: str) -> dict[str, Any]:
         return {
-            "name": self.source.words,
+            "name": self._words,
             "folders": [str(each.absolute()) for each in folders],
             "fingerprint": fingerprint,
         }

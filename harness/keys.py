@@ -15,8 +15,13 @@ SHORT = 10
 """Hex digits of a key in a directory's name."""
 
 
-def settings(config: BaseModel) -> Settings:
-    """The settings that decide a result. A recipe that trains nothing (``initial``) has few of them."""
+def settings(config: BaseModel | Settings) -> Settings:
+    """The settings that decide a result. A recipe that trains nothing (``initial``) has few of them.
+
+    What this gave is given back as it is: a plan of thousands of jobs asks once for each of a few configs.
+    """
+    if isinstance(config, dict):
+        return config
     whole = identity(config)
     if not whole.get("initial"):
         return whole
@@ -54,7 +59,7 @@ def import_key(*, network: str, tensors: str) -> str:
 
 
 def transfer_key(
-    config: BaseModel,
+    config: BaseModel | Settings,
     *,
     seed: int,
     run: int,

@@ -134,11 +134,23 @@ def duplicates(runs: Iterable[Run]) -> dict[tuple[str, str], list[str]]:
         cells.setdefault((run.recipe, run.task), []).append(run)
     found: dict[tuple[str, str], list[str]] = {}
     for cell, repeats in cells.items():
-        for one, other in combinations(repeats, 2):
+        for one, other in _alike(repeats):
             if what := _shared(one, other):
                 words = f"{_both(one, other)} have {what}: they are no two runs. Delete one's folder and run again."
                 found.setdefault(cell, []).append(words)
     return found
+
+
+def _alike(repeats: Sequence[Run]) -> list[tuple[Run, Run]]:
+    """Pairs that have a seed, a curve or all numbers in common, in order: few of hundreds of repeats."""
+    groups: dict[object, list[int]] = {}
+    for place, run in enumerate(repeats):
+        seed = (run.pretraining, run.seed) if run.seed is not None else None
+        for trace in (seed, run.curve, tuple(sorted(run.metrics.items()))):
+            if trace:
+                groups.setdefault(trace, []).append(place)
+    pairs = {pair for places in groups.values() for pair in combinations(places, 2)}
+    return [(repeats[one], repeats[other]) for one, other in sorted(pairs)]
 
 
 def _shared(one: Run, other: Run) -> str:
