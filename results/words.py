@@ -96,7 +96,8 @@ def _agreement(column: ColumnJudgement) -> list[str]:
     again = found.redrawn
     firm = f" ({again.low:.2f} to {again.high:.2f} if the means were drawn again within their errors)" if again else ""
     p = "not testable" if found.p is None else f"p = {found.p:.3f}"
-    return [f"order beside the paper's: Kendall's tau {found.tau:.2f}{firm} over {found.methods} methods, {p}"]
+    sample = f" [{found.interval.low:.2f}, {found.interval.high:.2f}]" if found.interval else ""
+    return [f"order beside the paper's: Kendall's tau {found.tau:.2f}{sample}{firm} over {found.methods} methods, {p}"]
 
 
 def _assumptions(judged: Judgement, labels: dict[str, str]) -> Iterator[str]:

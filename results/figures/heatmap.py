@@ -1,4 +1,4 @@
-"""Method × task: every mean of some tables in one picture, coloured by its place between the column's ends."""
+"""Method × task: every mean of some tables in one picture, coloured by its place in its column."""
 
 from __future__ import annotations
 
@@ -24,12 +24,24 @@ CELL = (0.82, 0.24)
 LABEL = 1.35
 
 
-def places(means: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Where each number of a column lies between its least (0) and its greatest (1); NaN stays, equal ones are 0.5."""
+SPREADS = 6.0
+"""Least width of a column's colours, in stds of its runs: what lies within them is noise, and looks alike."""
+
+
+def places(means: NDArray[np.float64], std: float) -> NDArray[np.float64]:
+    """Where each number of a column lies on its scale, which is centred between the least and the greatest and reaches
+    over both, and over ``SPREADS`` × ``std`` at least: 0 to 1. NaN stays, equal ones are 0.5."""
     low, high = np.nanmin(means), np.nanmax(means)
-    if low == high:
+    width = max(high - low, SPREADS * std)
+    if width == 0:
         return np.where(np.isnan(means), np.nan, 0.5)
-    return (means - low) / (high - low)
+    return 0.5 + (means - (low + high) / 2) / width
+
+
+def _spread(cells: Sequence[Cell | None]) -> float:
+    """Root mean square of the cells' stds; 0 where none has one."""
+    stds = [cell.std for cell in cells if cell is not None and cell.std is not None]
+    return float(np.sqrt(np.mean(np.square(stds)))) if stds else 0.0
 
 
 @contextmanager
@@ -41,7 +53,7 @@ def draw(tables: Sequence[Table]) -> Iterator[Figure]:
         for at, (key, _) in enumerate(columns):
             cells = [found.get(key) for _, found in rows]
             means = np.array([np.nan if cell is None or cell.mean is None else cell.mean for cell in cells])
-            placed = places(means) if not np.isnan(means).all() else means
+            placed = places(means, _spread(cells)) if not np.isnan(means).all() else means
             axes.imshow(
                 placed[:, None],
                 cmap=MAP,
@@ -53,6 +65,8 @@ def draw(tables: Sequence[Table]) -> Iterator[Figure]:
             for line, (cell, place) in enumerate(zip(cells, placed, strict=True)):
                 _say(axes, at, line, cell, float(place), tables[0].decimals)
         _frame(axes, [label for _, label in columns], [label for label, _ in rows])
+        words = f"colours: within a column, over its range and {SPREADS:g} std of its runs at least"
+        axes.set_xlabel(words, color=SOFT, fontsize=5.5)
         yield drawn
 
 

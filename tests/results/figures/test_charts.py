@@ -88,8 +88,10 @@ def test_curves_of_one_kind_alone_are_drawn(empty):
 
 
 def test_a_number_s_place_is_between_its_column_s_ends():
-    assert heatmap.places(np.array([1.0, 3, 2])).tolist() == [0, 1, 0.5]
-    assert heatmap.places(np.array([2.0, np.nan])).tolist()[0] == 0.5
+    assert heatmap.places(np.array([1.0, 3, 2]), 0.1).tolist() == [0, 1, 0.5]
+    assert heatmap.places(np.array([2.0, np.nan]), 0.0).tolist()[0] == 0.5
+    noise = heatmap.places(np.array([14.11, 14.15]), 0.4)
+    assert abs(noise - 0.5).max() < 0.01
 
 
 def test_differences_stand_in_the_table_s_order_with_their_intervals():

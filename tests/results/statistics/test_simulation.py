@@ -130,3 +130,16 @@ def test_means_drawn_again_show_how_firm_an_order_is_and_only_blur_it(spacing, f
         middles.append((found.redrawn.low + found.redrawn.high) / 2 - found.tau)
     assert (np.mean(lows) > 0.8) == firm
     assert np.mean(middles) < 1e-9  # the true tau is 1 at every spacing: this is no interval of it
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.5, 0.8])
+def test_the_interval_of_tau_covers_the_tau_of_the_methods_sampled_from(correlation):
+    draw, count, covered = np.random.default_rng(37), 400, 0
+    truth = 2 / np.pi * np.arcsin(correlation)
+    for _ in range(count):
+        one, other = draw.standard_normal((2, 8))
+        other = correlation * one + np.sqrt(1 - correlation**2) * other
+        sides = [{str(at): estimate([mean]) for at, mean in enumerate(side.tolist())} for side in (one, other)]
+        found = agreement(*sides)
+        covered += found.interval is None or found.interval.low <= truth <= found.interval.high  # None: tau is 1
+    assert abs(covered / count - 0.95) < band(0.05, count)
