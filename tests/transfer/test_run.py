@@ -84,7 +84,7 @@ def test_a_checkpoint_that_does_not_say_whose_it_is_is_refused(fine_tune, tmp_pa
     with pytest.raises(Killed):
         fine_tune("out", report=killer(5))
     path = tmp_path / "out" / "checkpoint.pt"
-    torch.save({name: part for name, part in torch.load(path).items() if name != "run"}, path)
+    torch.save({name: part for name, part in torch.load(path, weights_only=True).items() if name != "run"}, path)
     with pytest.raises(WeightsError, match=r"checkpoint\.pt: has no part `run`: another version wrote it\. Delete the"):
         fine_tune("out")
 

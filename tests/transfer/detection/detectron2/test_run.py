@@ -116,7 +116,7 @@ def test_a_checkpoint_that_does_not_say_whose_it_is_is_refused(fine_tune, tmp_pa
         fine_tune("out", report=killer(5))
     folder = tmp_path / "out" / "detectron2"
     path = folder / (folder / "last_checkpoint").read_text()
-    torch.save({name: part for name, part in torch.load(path).items() if name != "run"}, path)
+    torch.save({name: part for name, part in torch.load(path, weights_only=True).items() if name != "run"}, path)
     with pytest.raises(WeightsError, match=r"has no part `run`: another version wrote it\)\. Delete the folder"):
         fine_tune("out")
 
