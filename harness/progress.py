@@ -8,14 +8,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ground.stopping import Stopped
 from harness.claims import Claim
 from harness.curve import Curve
 
 PROGRESS_SECONDS = 0.5
-
-
-class Stopped(BaseException):
-    """The job was asked to stop, or another process has taken it over; what it has done so far is kept."""
 
 
 class Progress:

@@ -23,10 +23,11 @@ from ground.config import validate
 from ground.errors import DataError, StorageError, UserError, WeightsError
 from ground.files import storage_errors, write_json
 from ground.seeding import derive_seed
+from ground.stopping import Stopped
 from harness import claims, datasets, devices, keys, provenance, records, store
 from harness.imports import Weights
 from harness.jobs import Job, Kind, Parent
-from harness.progress import Progress, Stopped
+from harness.progress import Progress
 
 Outcome = Literal["done", "failed", "not mine", "stopped"]
 

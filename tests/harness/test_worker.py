@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ground.errors import StorageError
+from ground.stopping import Stopped
 from harness import claims, progress, worker
-from harness.progress import Stopped
 from harness.store import Store
 
 

@@ -1,0 +1,1 @@
+"""What is fast, what is not, and by how much: measured warm and repeated, as ratios within one run."""

@@ -1,0 +1,110 @@
+"""Cluster profiles: what a cluster has and what a job of each kind asks of it. One YAML in ``slurm/clusters/``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, StringConstraints
+
+from ground import catalog
+from ground.config import Strict, read_yaml, validate
+
+HOME = Path(__file__).parent / "clusters"
+Memory = Annotated[str, StringConstraints(pattern=r"^[1-9]\d*[KMGT]$")]
+"""As Slurm writes it: ``500M``, ``64G``."""
+
+
+class Resources(Strict):
+    """What one job asks for. ``gpus`` in all; more than ``Cluster.gpus_per_node`` of them take several nodes. A job has
+    one process a GPU; without GPUs, ``processes`` of them."""
+
+    gpus: NonNegativeInt = 1
+    processes: PositiveInt = 1
+    cpus: PositiveInt = 8
+    """Of each process; ``memory`` likewise. Without ``memory`` the partition's own default holds."""
+    memory: Memory | None = None
+    hours: PositiveFloat = 24.0
+    """Time limit. A job that needs longer goes on from its checkpoint."""
+    partition: str | None = None
+    """Instead of the cluster's; ``account``, ``qos``, ``constraint`` likewise."""
+    account: str | None = None
+    qos: str | None = None
+    constraint: str | None = None
+
+
+class Kinds(Strict):
+    """Resources of each kind of job."""
+
+    prepare: Resources = Resources()
+    pretrain: Resources = Resources()
+    transfer: Resources = Resources()
+    import_: Resources = Field(Resources(gpus=0, hours=1.0), alias="import")
+
+
+class Retries(Strict):
+    """How often a job is started anew after each class of failure; null is without end. Bounded in all by
+    ``Cluster.max_hours``."""
+
+    preempted: NonNegativeInt | None = None
+    timeout: NonNegativeInt | None = None
+    node: NonNegativeInt | None = 5
+    memory: NonNegativeInt | None = 1
+    storage: NonNegativeInt | None = 3
+    unknown: NonNegativeInt | None = 2
+    diverged: NonNegativeInt | None = 0
+    data: NonNegativeInt | None = 0
+    code: NonNegativeInt | None = 0
+
+
+class Cluster(Strict):
+    """One cluster."""
+
+    description: str
+    executor: Literal["slurm", "local", "debug"] = "slurm"
+    """``slurm``: sbatch. ``local``: processes of this machine. ``debug``: in this process, one job after the other."""
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    constraint: str | None = None
+    gpus_per_node: NonNegativeInt = 0
+    gpu_request: Literal["gpus-per-node", "gres"] = "gpus-per-node"
+    """Which option of sbatch asks for GPUs."""
+    gpu_type: str | None = None
+    """E.g. ``a100``: asked for as ``a100:8``."""
+    gpus: PositiveInt | None = None
+    """Of the whole cluster that one user may expect to have at once: what plans are simulated with."""
+    kinds: Kinds = Kinds()
+    setup: tuple[str, ...] = ()
+    """Lines of shell before the job: ``module load …``, ``source …``."""
+    options: dict[str, str | int] = Field(default_factory=dict)
+    """Further options of sbatch, by their long name."""
+    warning_seconds: PositiveInt = 120
+    """How long before the time limit a job is told to leave a checkpoint."""
+    max_array: PositiveInt | None = None
+    """Largest array index + 1; asked of ``scontrol`` where null."""
+    max_jobs: PositiveInt | None = None
+    """Jobs of ours in the queue at once; without, all that there are."""
+    retries: Retries = Retries()
+    max_hours: PositiveFloat | None = None
+    """Hours of a job over all its attempts, after which it is given up; without, four times its time limit."""
+    memory_factor: PositiveFloat = 1.5
+    """What a job that ran out of memory asks for next time, in shares of what it had."""
+    poll_seconds: PositiveFloat = 30.0
+    """How often the queue is looked at."""
+
+
+def names() -> list[str]:
+    """Every cluster profile, sorted."""
+    return sorted(catalog.catalog("clusters", HOME))
+
+
+def load(name: str) -> Cluster:
+    """A cluster profile by name or by the path of a YAML file.
+
+    Raises:
+        ConfigError: no such profile, or a field that does not fit.
+    """
+    if name.endswith((".yaml", ".yml")):
+        return validate(Cluster, read_yaml(Path(name)), name)
+    return validate(Cluster, catalog.read("clusters", HOME, name), f"cluster `{name}`")
