@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from argparse import Namespace
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, get_args
 
 from ground.errors import ConfigError
 from ground.networks import BackboneName
+from ground.processes import cores
 from harness import aging, policy, status
 from harness import plan as planning
 from harness.estimate import Estimates, duration, learn, wall_clock
@@ -100,10 +100,8 @@ def _workers(options: Namespace, plan: Plan) -> int:
     asked: int | None = options.workers or plan.profile.workers
     if asked:
         return asked
-    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    cores = own // max((job.threads for job in plan.jobs), default=1)
     gpus = visible_gpus() if any(job.device_class == "cuda" for job in plan.jobs) else ()
-    return len(gpus) or max(cores, 1)
+    return len(gpus) or max(cores() // max((job.threads for job in plan.jobs), default=1), 1)
 
 
 def _summary(plan: Plan, store: Store, result: Result, seconds: float) -> int:

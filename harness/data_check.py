@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ground.config import suggest
 from ground.errors import ConfigError, DataError
 from ground.files import write_json
+from ground.processes import cores
 from harness import data_report, profiles
 from harness.profiles import Profile
 
@@ -39,7 +39,7 @@ def check_data(options: Namespace) -> int:
         generated=generated,
         full=options.full,
         strict=options.strict,
-        workers=options.workers or min(_cores(), MOST_WORKERS),
+        workers=options.workers or min(cores(), MOST_WORKERS),
     )
     found = audit(root, wanted, _images(folders), reporter)
     if all(unit.absent for unit in found.units):
@@ -97,10 +97,6 @@ def _check_scenes(root: Path) -> str:
     except DataError as error:
         return str(error)
     return ""
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _as_json(found: Audit) -> dict[str, Any]:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from ground.processes import mapped
 from ground.progress import Report
 from transfer.audit import look
 from transfer.audit.findings import OTHERWISE, UNLABELLED, Finding, LabelMap, Size, Unit
 
 Got = TypeVar("Got")
-Map = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
-
-CHUNK = 16
 FEW = 400
 """Files that are read sooner than other processes start."""
 
@@ -54,12 +48,12 @@ def look_into(
             report(done, total)
             yield answer
 
-    with _processes(workers if total > FEW else 1) as mapped:
-        looked = dict(zip(images, told(mapped(partial(look.image, digest=digest), images)), strict=True))
+    with mapped(workers if total > FEW else 1) as each:
+        looked = dict(zip(images, told(each(partial(look.image, digest=digest), images)), strict=True))
         sizes = {path: found.size for path, found in looked.items()}
         mapped_labels = [(path, found, sizes.get(found.image)) for path, found in maps]
-        of_maps = list(told(mapped(_label_map, mapped_labels)))
-        of_boxes = list(told(mapped(_annotation, [(path, sizes.get(image)) for path, image in annotations])))
+        of_maps = list(told(each(_label_map, mapped_labels)))
+        of_boxes = list(told(each(_annotation, [(path, sizes.get(image)) for path, image in annotations])))
     findings: dict[Path, list[Finding]] = {path: found.findings for path, found in looked.items()}
     findings |= dict(zip([path for path, _ in maps], of_maps, strict=True))
     findings |= dict(zip([path for path, _ in annotations], of_boxes, strict=True))
@@ -99,18 +93,3 @@ def _label_map(given: tuple[Path, LabelMap, Size | None]) -> list[Finding]:
 
 def _annotation(given: tuple[Path, Size | None]) -> list[Finding]:
     return look.annotation(*given)
-
-
-@contextmanager
-def _processes(workers: int) -> Iterator[Map]:
-    """A ``map`` over processes, or over none. They are spawned: a fork would copy threads that draw the progress."""
-    if workers == 1:
-        yield map
-        return
-    # Ctrl-C reaches the whole group: a worker it stopped in the middle of an answer would be waited for without end.
-    ignore = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=ignore)
-    try:
-        yield partial(pool.map, chunksize=CHUNK)
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)

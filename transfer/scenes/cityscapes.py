@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ground.processes import Map
 from transfer.scenes.classes import CLASSES, STUFF
 from transfer.scenes.draw import picture
 from transfer.scenes.files import Tick, save_json, save_png
@@ -72,26 +74,30 @@ def files(root: Path, split: str, index: int) -> dict[str, Path]:
     return {"leftImg8bit": home / "leftImg8bit" / split / f"{name}_leftImg8bit.png", **found}
 
 
-def write_split(root: Path, spec: SceneSpec, split: str, count: int, tick: Tick) -> None:
+def write_split(root: Path, spec: SceneSpec, split: str, count: int, tick: Tick, each: Map) -> None:
     """Write the files of each picture that are missing."""
-    for index in range(count):
-        missing = {kind: path for kind, path in files(root, split, index).items() if not path.exists()}
-        if missing:
-            geometry = layout(spec, f"cityscapes/{split}", index)
-            labels, instances = _maps(geometry)
-            maps: dict[str, NDArray[Any]] = {
-                "labelIds": labels,
-                "labelTrainIds": train_ids()[labels],
-                "instanceIds": instances,
-            }
-            for kind, path in missing.items():
-                if kind == "leftImg8bit":
-                    save_png(path, picture(spec, f"cityscapes/{split}", index, geometry))
-                elif kind == "polygons":
-                    save_json(path, _polygons(labels, instances))
-                else:
-                    save_png(path, maps[kind])
+    for _ in each(partial(_write_scene, root, spec, split), range(count)):
         tick()
+
+
+def _write_scene(root: Path, spec: SceneSpec, split: str, index: int) -> None:
+    missing = {kind: path for kind, path in files(root, split, index).items() if not path.exists()}
+    if not missing:
+        return
+    geometry = layout(spec, f"cityscapes/{split}", index)
+    labels, instances = _maps(geometry)
+    maps: dict[str, NDArray[Any]] = {
+        "labelIds": labels,
+        "labelTrainIds": train_ids()[labels],
+        "instanceIds": instances,
+    }
+    for kind, path in missing.items():
+        if kind == "leftImg8bit":
+            save_png(path, picture(spec, f"cityscapes/{split}", index, geometry))
+        elif kind == "polygons":
+            save_json(path, _polygons(labels, instances))
+        else:
+            save_png(path, maps[kind])
 
 
 def _maps(geometry: Layout) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ground.processes import Map
 from ground.seeding import generator
 from transfer.scenes.classes import CLASSES
 from transfer.scenes.coco_categories import categories
@@ -32,23 +34,19 @@ def annotation_file(root: Path, split: str) -> Path:
     return root / "coco" / "annotations" / f"{stem}_{split}.json"
 
 
-def write_split(root: Path, spec: SceneSpec, split: str, count: int, tick: Tick) -> None:
+Described = tuple[dict[str, Any], list[dict[str, Any]]]
+"""An entry of ``images``, and its annotations."""
+
+
+def write_split(root: Path, spec: SceneSpec, split: str, count: int, tick: Tick, each: Map) -> None:
     """Write pictures that are missing, then the annotations, which take geometry alone."""
     described = annotation_file(root, split).exists()
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for index in range(count):
-        number = image_id(split, index)
-        path = root / "coco" / split / f"{number:012d}.jpg"
-        if not (described and path.exists()):
-            geometry = layout(spec, f"coco/{split}", index)
-            if not path.exists():
-                save_jpeg(path, picture(spec, f"coco/{split}", index, geometry))
-            height, width = geometry.instances.shape
-            images.append({"id": number, "file_name": path.name, "height": height, "width": width, "license": 1})
-            if split != "unlabeled2017":
-                crowd = _crowd(spec, split, index, geometry)
-                annotations += _annotations(geometry, number, crowd)
+    for scene in each(partial(_write_scene, root, spec, split, described), range(count)):
+        if scene is not None:
+            images.append(scene[0])
+            annotations += scene[1]
         tick()
     if not described:
         info = {"description": "Generated scenes", "version": str(spec.version), "year": 2017}
@@ -57,6 +55,24 @@ def write_split(root: Path, spec: SceneSpec, split: str, count: int, tick: Tick)
         if split != "unlabeled2017":
             listed["annotations"] = annotations
         save_json(annotation_file(root, split), content | listed)
+
+
+def _write_scene(root: Path, spec: SceneSpec, split: str, described: bool, index: int) -> Described | None:
+    """Write a picture that is missing; its part of the annotations, unless they are ``described`` already."""
+    number = image_id(split, index)
+    path = root / "coco" / split / f"{number:012d}.jpg"
+    if described and path.exists():
+        return None
+    geometry = layout(spec, f"coco/{split}", index)
+    if not path.exists():
+        save_jpeg(path, picture(spec, f"coco/{split}", index, geometry))
+    if described:
+        return None
+    height, width = geometry.instances.shape
+    image = {"id": number, "file_name": path.name, "height": height, "width": width, "license": 1}
+    if split == "unlabeled2017":
+        return image, []
+    return image, _annotations(geometry, number, _crowd(spec, split, index, geometry))
 
 
 def _crowd(spec: SceneSpec, split: str, index: int, geometry: Layout) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ground.files import write_text
+from ground.processes import Map
 from transfer.scenes.classes import CLASSES, STUFF
 from transfer.scenes.draw import picture
 from transfer.scenes.files import Tick, save_jpeg, save_png
@@ -41,11 +43,9 @@ def stem(year: str, split: str, index: int) -> str:
     return f"2012_{3 * index + ('train', 'val', 'aug').index(split) + 1:06d}"
 
 
-def write_split(root: Path, spec: SceneSpec, year: str, split: str, count: int, tick: Tick) -> None:
+def write_split(root: Path, spec: SceneSpec, split: str, count: int, tick: Tick, each: Map, *, year: str) -> None:
     """Write the files of each picture that are missing."""
-    home = root / f"VOC{year}"
-    for index in range(count):
-        _write_scene(home, spec, year, split, index)
+    for _ in each(partial(_write_scene, root / f"VOC{year}", spec, year, split), range(count)):
         tick()
 
 

@@ -12,11 +12,14 @@ from pydantic import ValidationError
 
 from ground.errors import DataError
 from ground.files import storage_errors, write_json
+from ground.processes import cores, mapped
 from ground.progress import Report
 from transfer.scenes.spec import SceneSpec, splits
 
 DONE = "scenes.json"
 BEGUN = "scenes.partial.json"
+FEW = 400
+"""Pictures that are drawn sooner than other processes start."""
 
 
 def write(root: Path, spec: SceneSpec, report: Report) -> None:
@@ -91,9 +94,10 @@ def _draw(root: Path, spec: SceneSpec, report: Report) -> None:
         "ade20k": ade20k.write_split,
     }
     tick = counter(spec, report)
-    for name, count in splits(spec).items():
-        layout, split = name.split("/")
-        writers[layout](root=root, spec=spec, split=split, count=count, tick=tick)
+    with mapped(cores() if sum(splits(spec).values()) > FEW else 1) as each:
+        for name, count in splits(spec).items():
+            layout, split = name.split("/")
+            writers[layout](root=root, spec=spec, split=split, count=count, tick=tick, each=each)
     voc.write_lists(root, spec)
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from ground.errors import DataError
 from ground.progress import silent
+from transfer.scenes import write as writing
 from transfer.scenes.check import check
 from transfer.scenes.spec import Coco, SceneSpec
 from transfer.scenes.write import load, write
@@ -36,6 +39,38 @@ def test_a_killed_generation_is_completed_to_the_same_bytes(scenes, spec, tmp_pa
     assert killed.returncode == -9
     assert not (root / "scenes.json").exists()
     write(root, spec, silent)
+    assert contents(root) == contents(scenes)
+
+
+def test_how_many_processes_draw_changes_nothing(scenes, spec, tmp_path, monkeypatch):
+    monkeypatch.setattr(writing, "FEW", 0)
+    monkeypatch.setattr(writing, "cores", lambda: 2)
+    write(tmp_path / "set", spec, silent)
+    assert contents(tmp_path / "set") == contents(scenes)
+
+
+@pytest.mark.parametrize("seconds", [1.0, 2.5])
+def test_a_generation_killed_with_its_processes_is_completed_to_the_same_bytes(scenes, spec, tmp_path, seconds):
+    root, program = tmp_path / "set", tmp_path / "program.py"
+    program.write_text(
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from transfer.scenes import write as writing\n"
+        "from transfer.scenes.spec import SceneSpec\n"
+        "if __name__ == '__main__':\n"
+        "    writing.FEW, writing.cores = 0, lambda: 2\n"
+        "    spec = SceneSpec.model_validate_json(sys.argv[2])\n"
+        "    writing.write(Path(sys.argv[1]), spec, lambda *a, **n: None)\n"
+    )
+    process = subprocess.Popen([sys.executable, str(program), str(root), spec.model_dump_json()])
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
+    process.kill()
+    process.wait()
+    write(root, spec, silent)
+    deadline = time.monotonic() + 20  # its processes live a little longer, to the end of what they were at
+    while any(root.rglob(".*.part")) and time.monotonic() < deadline:
+        time.sleep(0.1)
     assert contents(root) == contents(scenes)
 
 
