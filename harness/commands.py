@@ -15,10 +15,11 @@ from ground.networks import BackboneName
 from ground.processes import cores
 from harness import aging, policy, status
 from harness import plan as planning
-from harness.estimate import Estimates, duration, learn, wall_clock
+from harness.estimate import Estimates, duration, learn
 from harness.imports import network_of
 from harness.jobs import Job
 from harness.plan import Plan, Request
+from harness.schedule import wall_clock
 from harness.store import Look, Store
 from slurm.executor import Executor, check_cluster, visible_gpus
 

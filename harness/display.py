@@ -11,9 +11,10 @@ from statistics import median
 from typing import Any
 
 from ground.progress import Report
-from harness.estimate import Estimates, duration, wall_clock
+from harness.estimate import Estimates, duration
 from harness.jobs import Job
 from harness.reconcile import Listener, Running
+from harness.schedule import wall_clock
 from harness.store import Look
 
 LINE_SECONDS = 15.0

@@ -1,15 +1,14 @@
-"""How long jobs take: measured where a like job was measured, otherwise as the profile believes; and in what order."""
+"""How long jobs take: measured where a like job was measured, otherwise as the profile believes."""
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from statistics import median
 
 from ground.errors import StorageError
 from harness.imports import network_of
-from harness.jobs import Job, behind
+from harness.jobs import Job
 from harness.profiles import Seconds
 from harness.store import Store, read_job
 
@@ -91,46 +90,6 @@ def _groups(job: Job) -> list[tuple[str | None, ...]]:
         return [("initial", job.recipe)]
     family = (*job.family, network_of(job.config)) if job.kind == "transfer" else job.family
     return [(*family, job.recipe or job.input), family]
-
-
-def order(jobs: Collection[Job], seconds: Mapping[str, float]) -> list[Job]:
-    """The order in which jobs should start: first what holds up most work, then repeat by repeat.
-
-    A job that others rest on counts with all that waits for it, at whatever distance; a fine-tuning as the longest of
-    its task. Among equals all recipes get their first run before any gets its second, so that a table fills evenly.
-    """
-    names = {job.name: job for job in jobs}
-    holds_up = {job.name: seconds[job.name] for job in jobs}
-    longest: dict[str | None, float] = {}
-    for job in jobs:
-        longest[job.task] = max(longest.get(job.task, 0.0), seconds[job.name])
-        for each in behind(job, names):
-            holds_up[each.name] += seconds[job.name]
-
-    def rank(job: Job) -> tuple[bool, float, int]:
-        if job.kind != "transfer":
-            return False, -holds_up[job.name], 0
-        return True, -longest[job.task], job.run or 0
-
-    return sorted(jobs, key=rank)
-
-
-def wall_clock(jobs: Sequence[Job], seconds: Mapping[str, float], workers: int) -> float:
-    """Seconds until the last of ``jobs`` ends with ``workers`` at once, by playing the schedule.
-
-    A parent that is not among ``jobs`` is finished already.
-    """
-    pending, unfinished = order(jobs, seconds), {job.name for job in jobs}
-    running: list[tuple[float, str]] = []
-    now = 0.0
-    while pending or running:
-        ready = [job for job in pending if not any(each.name in unfinished for each in job.parents.values())]
-        for job in ready[: workers - len(running)]:
-            heapq.heappush(running, (now + seconds[job.name], job.name))
-            pending.remove(job)
-        now, name = heapq.heappop(running)
-        unfinished.remove(name)
-    return now
 
 
 def duration(seconds: float) -> str:

@@ -15,8 +15,9 @@ from types import FrameType
 from typing import Any, Protocol
 
 from harness import worker
-from harness.estimate import Estimates, order
+from harness.estimate import Estimates
 from harness.jobs import Job, Parent
+from harness.schedule import order
 from harness.store import Look, Store, shelve
 from slurm.executor import Executor, Handle
 

@@ -1,10 +1,10 @@
-"""How long, and in what order."""
+"""How long jobs take."""
 
 from dataclasses import replace
 
 import pytest
 
-from harness.estimate import INITIAL_SECONDS, Estimates, duration, order, wall_clock
+from harness.estimate import INITIAL_SECONDS, Estimates, duration
 from harness.jobs import Job, Parent
 from harness.profiles import Seconds
 
@@ -51,22 +51,6 @@ def test_a_profile_may_guess_for_each_task_and_an_import_takes_next_to_nothing()
     assert estimates.seconds(replace(PARENT, kind="import")) == INITIAL_SECONDS
 
 
-def test_what_holds_up_most_work_starts_first_and_repeats_go_round():
-    seconds = {job.name: 10.0 for job in JOBS}
-    assert [job.name for job in order(JOBS, seconds)] == ["p", "q", "byol.r0", "moco.r0", "byol.r1"]
-    assert [job.name for job in order(JOBS, {**seconds, "q": 100})][:2] == ["q", "p"]
-
-
-@pytest.mark.parametrize(("workers", "expected"), [(1, 50), (2, 30), (5, 20)])
-def test_the_schedule_is_played(workers, expected):
-    assert wall_clock(JOBS, {job.name: 10.0 for job in JOBS}, workers) == expected
-
-
-def test_a_parent_that_is_finished_holds_nobody_up():
-    assert wall_clock(JOBS[1:3], {job.name: 10.0 for job in JOBS}, 2) == 10
-    assert wall_clock([], {}, 2) == 0
-
-
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [(0.42, "0.4 s"), (12, "12 s"), (200, "3 min 20 s"), (7500, "2 h 05 min"), (59.7, "1 min 00 s")],
@@ -93,16 +77,6 @@ def chain(*names):
         parents = {"any": jobs[-1].as_parent()} if jobs else {}
         jobs.append(replace(PARENT, name=name, recipe=name if len(name) == 1 else None, parents=parents, **kind))
     return [*jobs, child("b", 0, "b")]
-
-
-def test_what_holds_up_a_long_chain_starts_first():
-    jobs = [replace(PARENT, name="q"), *chain("regions", "a", "alike", "b")]
-    seconds = {job.name: 10.0 for job in jobs}
-    assert [job.name for job in order(jobs, {**seconds, "q": 35})] == ["regions", "a", "q", "alike", "b", "b.r0"]
-    assert order(jobs, {**seconds, "q": 55})[0].name == "q"
-    assert wall_clock(jobs, {**seconds, "q": 35}, 1) == 85
-    assert wall_clock(jobs, {**seconds, "q": 35}, 2) == 50
-    assert wall_clock(jobs[3:], seconds, 2) == 30
 
 
 def test_work_that_recipes_share_teaches_its_own_kind_first():
