@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from ground.config import suggest
 from ground.errors import ConfigError, UserError
-from harness.options import drawing, printing
+from harness.options import drawing, forecasting, positive, printing
 
 EPILOG = """\
 examples:
@@ -124,6 +124,7 @@ def _parser() -> Parser:
     _running(run)
     plan = _command(commands, "plan", "harness.commands:show_plan", "what would run; runs nothing", settings, selection)
     _concurrency(plan)
+    forecasting(plan)
     evaluate = _command(
         commands, "evaluate", "harness.evaluate:evaluate", "a row of your own weights", settings, _brought()
     )
@@ -219,7 +220,7 @@ def _selection(tables: bool = True) -> Parser:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the pre-trainings (default: 0)")
     parser.add_argument(
         "--pretrain-seeds",
-        type=_positive,
+        type=positive,
         default=1,
         metavar="N",
         help="pre-trainings of each recipe, from --seed on; with several, ± is over them (default: 1)",
@@ -228,7 +229,7 @@ def _selection(tables: bool = True) -> Parser:
 
 
 def _running(parser: Parser) -> None:
-    parser.set_defaults(stopped="; run again to go on from here")
+    parser.set_defaults(stopped="; run again to go on from here", gpus=None, begin=None)
     parser.add_argument("--rerun", choices=("missing", "retry", "force", "never"), default="missing", help=RERUN_HELP)
     _concurrency(parser)
 
@@ -259,15 +260,9 @@ def _brought() -> Parser:
 
 def _concurrency(parser: Parser) -> None:
     parser.add_argument(
-        "--workers", type=_positive, metavar="N", help="jobs at once (default: one a GPU, else what the cores hold)"
+        "--workers", type=positive, metavar="N", help="jobs at once (default: one a GPU, else what the cores hold)"
     )
     parser.add_argument("--cluster", default="local", metavar="NAME", help="where jobs run (default: local)")
-
-
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"`{text}` is no positive number")
-    return int(text)
 
 
 def _data_commands(commands: Any, settings: Parser) -> None:
@@ -298,7 +293,7 @@ def _check_command(below: Any, settings: Parser) -> None:
         metavar="DIR",
         help="a folder of your own to pre-train on, instead of COCO; may be given several times",
     )
-    check.add_argument("--workers", type=_positive, metavar="N", help="processes that decode (default: one a core)")
+    check.add_argument("--workers", type=positive, metavar="N", help="processes that decode (default: one a core)")
     check.add_argument("--strict", action="store_true", help="a set that is not the official one in number is a fault")
     check.add_argument("--all", action="store_true", help="show every fault, not the first three of each kind")
     check.add_argument("--json", type=Path, metavar="FILE", help="write everything that was found there, too")

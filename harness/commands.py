@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, get_args
 from ground.errors import ConfigError
 from ground.networks import BackboneName
 from ground.processes import cores
-from harness import aging, policy, status
+from harness import aging, forecast_text, policy, status
 from harness import plan as planning
+from harness.columns import aligned
 from harness.estimate import Estimates, duration, learn
 from harness.imports import network_of
 from harness.jobs import Job
 from harness.plan import Plan, Request
 from harness.schedule import wall_clock
 from harness.store import Look, Store
+from slurm import cluster as clusters
 from slurm.executor import Executor, check_cluster, visible_gpus
 
 if TYPE_CHECKING:
@@ -147,8 +149,10 @@ def show_plan(options: Namespace) -> int:
 
 def preview(wanted: Request, options: Namespace) -> int:
     """Print the plan of what is wanted."""
+    cluster = clusters.load(options.cluster)
     plan, store = planning.build(wanted), Store(wanted.store)
-    _check_processes(plan, options.cluster)
+    if cluster.executor != "slurm":
+        _check_processes(plan, options.cluster)
     looks, estimates = status.survey(store, plan.jobs), Estimates(plan.profile.seconds)
     for job in plan.jobs:
         if looks[job.name].state == "done":
@@ -157,6 +161,18 @@ def preview(wanted: Request, options: Namespace) -> int:
     print(status.heading(plan))
     if not plan.generated:
         print(f"the scenes in {plan.source.root} are generated first")
+    if cluster.executor == "slurm":
+        forecast_text.show(
+            forecast_text.Asked(options.cluster, cluster, options.gpus, options.begin), plan, store, looks, estimates
+        )
+    else:
+        _show_here(plan, looks, estimates, options)
+    _notes(plan, store, looks)
+    return int(bool(plan.lacking))
+
+
+def _show_here(plan: Plan, looks: Mapping[str, Look], estimates: Estimates, options: Namespace) -> None:
+    """The jobs of a plan, and how long they take on this machine."""
     print("\n".join(_groups(plan, looks, estimates)))
     left = [job for job in plan.jobs if looks[job.name].state not in {"done", "failed", "blocked"}]
     if left:
@@ -170,8 +186,6 @@ def preview(wanted: Request, options: Namespace) -> int:
         print(f"{len(plan.jobs)} jobs: {status.counts(looks.values())}; nothing to run")
     else:
         print(NOTHING)
-    _notes(plan, store, looks)
-    return int(bool(plan.lacking))
 
 
 def _groups(plan: Plan, looks: Mapping[str, Look], estimates: Estimates) -> list[str]:
@@ -184,8 +198,7 @@ def _groups(plan: Plan, looks: Mapping[str, Look], estimates: Estimates) -> list
     for (state, recipe, what), jobs in groups.items():
         runs = " ".join(str(job.run) for job in jobs if job.run is not None)
         rows.append((state, recipe, what, runs, _each(plan, jobs[0], estimates)))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return aligned(rows)
 
 
 def _each(plan: Plan, job: Job, estimates: Estimates) -> str:

@@ -35,18 +35,18 @@ class Estimates:
         for group in _groups(job):
             if group in self._measured:
                 return median(self._measured[group])
-        if _initial(job):
+        if trains_nothing(job):
             return INITIAL_SECONDS
         believed: float = getattr(self._believed, job.kind)
         return self._believed.tasks.get(job.task or "", believed)
 
     def measured(self, job: Job) -> bool:
         """Whether ``seconds`` rests on a measurement, or there is next to nothing to measure."""
-        return _initial(job) or any(group in self._measured for group in _groups(job))
+        return trains_nothing(job) or any(group in self._measured for group in _groups(job))
 
     def basis(self, jobs: Collection[Job]) -> str:
         """In words, what the seconds of ``jobs`` rest on."""
-        telling = [job for job in jobs if not _initial(job)]
+        telling = [job for job in jobs if not trains_nothing(job)]
         measured = {job.name for job in telling if self.measured(job)}
         if len(measured) == len(telling):
             return "measured"
@@ -79,14 +79,14 @@ def _pace(job: Job) -> tuple[object, ...]:
     return job.task, job.profile, job.device_class, {name: v for name, v in job.config.items() if name != "runs"}
 
 
-def _initial(job: Job) -> bool:
+def trains_nothing(job: Job) -> bool:
     """Whether a job only writes weights down, initial ones or a file's: it tells nothing of those that train."""
     return job.kind == "import" or bool(job.config.get("initial"))
 
 
 def _groups(job: Job) -> list[tuple[str | None, ...]]:
     """What a job is alike to, from most to least."""
-    if _initial(job):
+    if trains_nothing(job):
         return [("initial", job.recipe)]
     family = (*job.family, network_of(job.config)) if job.kind == "transfer" else job.family
     return [(*family, job.recipe or job.input), family]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction, RawDescriptionHelpFormatter
+from datetime import datetime
 from pathlib import Path
 
 COMPARE_HELP = """\
@@ -46,6 +47,30 @@ def printing(parser: ArgumentParser) -> None:
         default=None,
         help="show ± (default: as the table does; Tables 4 to 6 give means alone)",
     )
+
+
+def forecasting(parser: ArgumentParser) -> None:
+    """What a cluster is expected to give, and from when."""
+    parser.add_argument(
+        "--gpus", type=positive, metavar="N", help="GPUs at once on the cluster (default: `gpus` of its profile)"
+    )
+    parser.add_argument(
+        "--from", dest="begin", type=_moment, metavar="DATE", help="when the first job starts, e.g. 2027-01-04 (now)"
+    )
+
+
+def positive(text: str) -> int:
+    """A count as an argument."""
+    if not text.isdigit() or int(text) == 0:
+        raise ArgumentTypeError(f"`{text}` is no positive number")
+    return int(text)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError(f"`{text}` is no date: write 2027-01-04 or 2027-01-04T08:30") from None
 
 
 def drawing(parser: ArgumentParser) -> None:

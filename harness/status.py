@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness import profiles
+from harness.columns import aligned
 from harness.jobs import KINDS, Job
 from harness.plan import Plan
 from harness.store import Look, Store
@@ -113,10 +114,8 @@ def matrix(plan: Plan, layout: Layout, store: Store, looks: Mapping[str, Look]) 
         rows.append([row.label, _runs(stages, store, looks), words, *cells])
     if not any(row[1] for row in rows[1:]):
         rows = [[row[0], *row[2:]] for row in rows]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     legend = "  ".join(f"{sign} {state}" for state, sign in SIGNS.items())
-    return "\n".join([layout.title, heading(plan), "", *lines, "", legend])
+    return "\n".join([layout.title, heading(plan), "", *aligned(rows), "", legend])
 
 
 def heading(plan: Plan) -> str:
