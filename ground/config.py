@@ -16,6 +16,7 @@ from ground.faults import explain
 from ground.faults import suggest as suggest
 
 Settings = dict[str, Any]
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 Model = TypeVar("Model", bound="Strict")
 
 
@@ -63,8 +64,12 @@ def _plain(value: Any) -> Any:
 
 def digest(value: Any) -> str:
     """SHA-256 (hex) of JSON-able data; equal data give equal digests on every machine."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+def canonical(value: Any) -> str:
+    """JSON-able data as text, equal for equal data."""
+    return _CANONICAL.encode(value)
 
 
 def merge(base: Settings, override: Settings) -> Settings:

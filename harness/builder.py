@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,6 +26,30 @@ NOT_YET = "not generated yet"
 """Stands for the fingerprint of scenes that are still to be generated; no run has a key made with it."""
 
 
+@dataclass
+class Known:
+    """What the builders of a plan share: worked out once for jobs by the thousand."""
+
+    fingerprints: dict[object, str] = field(default_factory=dict)
+    recipes: dict[str, PretrainConfig] = field(default_factory=dict)
+    processes: dict[tuple[str, str], tuple[str, Device, Share]] = field(default_factory=dict)
+    configs: dict[int, Resolved] = field(default_factory=dict)
+    followed: dict[tuple[int, str], TaskConfig] = field(default_factory=dict)
+    data: dict[object, dict[str, Any]] = field(default_factory=dict)
+    """What jobs say of the data they read, by task or by folders."""
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A config as keys and jobs have it."""
+
+    config: PretrainConfig | TaskConfig | Input
+    """Kept, so that its id stays its own."""
+    decisive: keys.Decisive
+    plain: Settings
+    """One for all its jobs; nobody changes it."""
+
+
 class Builder:
     """Makes jobs, each once and what it rests on before it, and keeps what many of them share: the fingerprints."""
 
@@ -37,17 +62,13 @@ class Builder:
         self.jobs: dict[str, Job] = {}
         self._pretrained: dict[str, Job] = {}
         self._begun: list[str] = []
-        self._fingerprints: dict[object, str] = {}
-        self._recipes: dict[str, PretrainConfig] = {}
-        self._processes: dict[tuple[str, str], tuple[str, Device, Share]] = {}
-        self._settings: dict[int, tuple[TaskConfig, Settings]] = {}
+        self._known = Known()
         self._words = source.words
 
     def anew(self) -> Builder:
-        """One that has made no job yet, and knows the fingerprints of this one."""
+        """One that has made no job yet, and knows what this one knows."""
         other = Builder(self.profile, self.source, self.seed, self.cache, self.brought)
-        other._fingerprints, other._recipes = self._fingerprints, self._recipes
-        other._processes, other._settings = self._processes, self._settings
+        other._known = self._known
         return other
 
     def seeded(self, seed: int) -> Builder:
@@ -64,16 +85,16 @@ class Builder:
         """
         weights = self.pretrain(recipe)
         if weights.kind == "import":
-            task = imports.follow(task, weights)
+            task = self._followed(task, weights)
         tool, device, share = self._process(task, weights.name if weights.kind == "import" else "")
-        root, data = self.source.root, self.labels(task)
+        data = self._labelled(task)
         seed = derive_seed("transfer", task.name, run) % 2**31  # the same for every recipe; detectron2 wants 32 bits
         key = keys.transfer_key(
-            self._decisive(task),
+            self._resolved(task).decisive,
             seed=seed,
             run=run,
             profile=self.profile.name,
-            data=data,
+            data=data["fingerprint"],
             weights=weights.key,
             tool=tool,
             device=device,
@@ -91,31 +112,47 @@ class Builder:
             tool=tool,
             device_class=device,
             threads=task.threads,
-            data={"name": self._words, "root": str(root.absolute()), "fingerprint": data},
+            data=data,
             parents={"weights": weights},
         )
 
-    def _decisive(self, task: TaskConfig) -> Settings:
-        """`keys.settings` of a task, worked out once. The config is kept beside it, so that its id stays its own."""
-        if id(task) not in self._settings:
-            self._settings[id(task)] = task, keys.settings(task)
-        return self._settings[id(task)][1]
+    def _resolved(self, config: PretrainConfig | TaskConfig | Input) -> Resolved:
+        if id(config) not in self._known.configs:
+            found = Resolved(config, keys.settings(config), config.model_dump(mode="json"))
+            self._known.configs[id(config)] = found
+        return self._known.configs[id(config)]
+
+    def _followed(self, task: TaskConfig, weights: Job) -> TaskConfig:
+        """A task with the network of weights that were brought in."""
+        name = id(task), str(weights.config["network"])
+        if name not in self._known.followed:
+            self._resolved(task)  # keeps it
+            self._known.followed[name] = imports.follow(task, weights)
+        return self._known.followed[name]
+
+    def _labelled(self, task: TaskConfig) -> dict[str, Any]:
+        """What a fine-tuning says of its data."""
+        if task.name not in self._known.data:
+            root = str(self.source.root.absolute())
+            self._known.data[task.name] = {"name": self._words, "root": root, "fingerprint": self.labels(task)}
+        return self._known.data[task.name]
 
     def _process(self, task: TaskConfig, network: str) -> tuple[str, Device, Share]:
         """Tool, device and share of the protocol of a task's processes; ``network``: whose it follows, if another's."""
         from transfer import protocol
         from transfer import tool as tools
 
-        if (task.name, network) not in self._processes:
+        processes = self._known.processes
+        if (task.name, network) not in processes:
             tool, device = tools.choose(task), devices.choose(task.device)
             share = protocol.share(task, tool=tool, device=device)
-            self._processes[task.name, network] = tool, device, share
-        return self._processes[task.name, network]
+            processes[task.name, network] = tool, device, share
+        return processes[task.name, network]
 
     def _recipe(self, name: str) -> PretrainConfig:
-        if name not in self._recipes:
-            self._recipes[name] = self.profile.recipe(name)
-        return self._recipes[name]
+        if name not in self._known.recipes:
+            self._known.recipes[name] = self.profile.recipe(name)
+        return self._known.recipes[name]
 
     def labels(self, task: TaskConfig) -> str:
         """The fingerprint of a task's data.
@@ -148,14 +185,14 @@ class Builder:
 
     def _pretrain(self, recipe: str) -> Job:
         config = self._recipe(recipe)
-        folders = [] if config.initial else self.source.folders(config)
+        data = self._pictures(None if config.initial else config)
         parents = {role: self._prepare(role, config) for role in config.inputs}
-        data, device = self._images(folders) if folders else "", devices.choose(config.train.device)
+        device = devices.choose(config.train.device)
         key = keys.pretrain_key(
-            config,
+            self._resolved(config).decisive,
             seed=self.seed,
             profile=self.profile.name,
-            data=data,
+            data=data["fingerprint"],
             device=device,
             parents=_keys(parents),
         )
@@ -169,7 +206,7 @@ class Builder:
             seed=self.seed,
             device_class=device,
             threads=config.train.threads,
-            data=self._learns_from(folders, data),
+            data=data,
             parents=parents,
         )
 
@@ -183,12 +220,12 @@ class Builder:
         """
         config = recipe.inputs[role]
         self._check_pretrained(role, recipe)
-        folders = self.source.folders(recipe)
-        data, device = self._images(folders), devices.choose(_device(config, recipe))
+        data, device = self._pictures(recipe), devices.choose(_device(config, recipe))
         seed = derive_seed("prepare", config.kind) % 2**31
         parents = {needed: self._prepare(needed, recipe) for needed in config.needs}
         parents |= {needed: self.pretrain(name) for needed, name in config.pretrained.items()}
-        key = keys.prepare_key(config, seed=seed, data=data, device=device, parents=_keys(parents))
+        decisive = self._resolved(config).decisive
+        key = keys.prepare_key(decisive, seed=seed, data=data["fingerprint"], device=device, parents=_keys(parents))
         of = list(config.pretrained.values()) or [self.source.label(recipe)]
         return self._add(
             config,
@@ -199,7 +236,7 @@ class Builder:
             seed=seed,
             device_class=device,
             threads=config.threads,
-            data=self._learns_from(folders, data),
+            data=data,
             parents=parents,
         )
 
@@ -220,27 +257,33 @@ class Builder:
                 **fields,
                 "profile": self.profile.name,
                 "overrides": self.profile.overrides,
-                "config": config.model_dump(mode="json"),
+                "config": self._resolved(config).plain,
                 "version": config.version,
                 "parents": {role: parent.as_parent() for role, parent in parents.items()},
             }
         )
         return self.jobs.setdefault(job.name, job)
 
-    def _learns_from(self, folders: list[Path], fingerprint: str) -> dict[str, Any]:
-        return {
-            "name": self._words,
-            "folders": [str(each.absolute()) for each in folders],
-            "fingerprint": fingerprint,
-        }
+    def _pictures(self, config: PretrainConfig | None) -> dict[str, Any]:
+        """What a job says of the images that a recipe learns from; None for none."""
+        name = None if config is None else ("images of", config.data)
+        if name not in self._known.data:
+            folders = [] if config is None else self.source.folders(config)
+            self._known.data[name] = {
+                "name": self._words,
+                "folders": [str(each.absolute()) for each in folders],
+                "fingerprint": self._images(folders) if folders else "",
+            }
+        return self._known.data[name]
 
     def _images(self, folders: list[Path]) -> str:
         return self._fingerprint(tuple(folders), lambda: datasets.image_fingerprint(folders, self.cache))
 
     def _fingerprint(self, name: object, compute: Callable[[], str]) -> str:
-        if name not in self._fingerprints:
-            self._fingerprints[name] = compute() if self.generated else NOT_YET
-        return self._fingerprints[name]
+        fingerprints = self._known.fingerprints
+        if name not in fingerprints:
+            fingerprints[name] = compute() if self.generated else NOT_YET
+        return fingerprints[name]
 
 
 def _keys(parents: Mapping[str, Job]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 from ground.errors import StorageError
@@ -88,6 +89,10 @@ class Job:
 
     def as_parent(self) -> Parent:
         """How a job that rests on this one names it."""
+        return self._as_parent
+
+    @cached_property
+    def _as_parent(self) -> Parent:
         return Parent(self.kind, self.name, self.key)
 
     def to_json(self) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from pydantic import BaseModel
 
-from ground.config import Settings, digest, identity
+from ground.config import Settings, canonical, digest, identity
 
 SCHEMA = 1
 """Raised when the meaning of a key changes, which makes every run of every store anew."""
@@ -15,24 +17,35 @@ SHORT = 10
 """Hex digits of a key in a directory's name."""
 
 
-def settings(config: BaseModel | Settings) -> Settings:
+class Decisive(Settings):
+    """Settings that decide a result; nobody changes them."""
+
+    @cached_property
+    def text(self) -> str:
+        """As a key has them: worked out once for thousands of jobs."""
+        return canonical(self)
+
+
+def settings(config: BaseModel | Decisive) -> Decisive:
     """The settings that decide a result. A recipe that trains nothing (``initial``) has few of them.
 
     What this gave is given back as it is: a plan of thousands of jobs asks once for each of a few configs.
     """
-    if isinstance(config, dict):
+    if isinstance(config, Decisive):
         return config
     whole = identity(config)
     if not whole.get("initial"):
-        return whole
-    return {
-        **{name: whole[name] for name in ("recipe", "version", "initial")},
-        "model": {name: whole["model"][name] for name in ("backbone", "zero_residuals") if name in whole["model"]},
-        "train": {"threads": whole["train"]["threads"]},
-    }
+        return Decisive(whole)
+    return Decisive(
+        {
+            **{name: whole[name] for name in ("recipe", "version", "initial")},
+            "model": {name: whole["model"][name] for name in ("backbone", "zero_residuals") if name in whole["model"]},
+            "train": {"threads": whole["train"]["threads"]},
+        }
+    )
 
 
-def prepare_key(config: BaseModel, *, seed: int, data: str, device: str, parents: Mapping[str, str]) -> str:
+def prepare_key(config: BaseModel | Decisive, *, seed: int, data: str, device: str, parents: Mapping[str, str]) -> str:
     """The key of work that recipes share; ``parents`` holds the keys of what it rests on, by role.
 
     No profile is in it: its settings say all, and what takes days is worth sharing between scales.
@@ -41,7 +54,13 @@ def prepare_key(config: BaseModel, *, seed: int, data: str, device: str, parents
 
 
 def pretrain_key(
-    config: BaseModel, *, seed: int, profile: str, data: str, device: str, parents: Mapping[str, str] | None = None
+    config: BaseModel | Decisive,
+    *,
+    seed: int,
+    profile: str,
+    data: str,
+    device: str,
+    parents: Mapping[str, str] | None = None,
 ) -> str:
     """The key of a pre-training; ``data`` is the fingerprint of its images, ``device`` the class of what computes,
     ``parents`` the keys of its inputs by role.
@@ -59,7 +78,7 @@ def import_key(*, network: str, tensors: str) -> str:
 
 
 def transfer_key(
-    config: BaseModel | Settings,
+    config: BaseModel | Decisive,
     *,
     seed: int,
     run: int,
@@ -76,8 +95,12 @@ def transfer_key(
     return _key("transfer", settings(config), parents={"weights": weights}, **rest, **(given_up or {}))
 
 
-def _key(kind: str, config: Settings, *, parents: Mapping[str, str], **rest: Any) -> str:
-    return digest({"schema": SCHEMA, "kind": kind, "config": config, "parents": dict(parents), **rest})
+def _key(kind: str, config: Decisive, *, parents: Mapping[str, str], **rest: Any) -> str:
+    """The digest of all parts; ``config`` is first in the order of their names, so its text need not be made anew."""
+    others = {"schema": SCHEMA, "kind": kind, "parents": dict(parents), **rest}
+    assert min(others) > "config"
+    text = f'{{"config":{config.text},{canonical(others)[1:]}'
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def directory_name(*parts: str, key: str) -> str:
