@@ -137,6 +137,13 @@ class Claim:
         self.rest()
         self._path.unlink(missing_ok=True)
 
+    def resign(self) -> None:
+        """Leave the claim as a dead one: the next number is free at once, and nobody gets this one again."""
+        self.rest()
+        if self.holds():
+            self._path.write_text(json.dumps(asdict(Owner("", "", 0, ""))))
+            os.utime(self._path, (0, 0))
+
     def _beat(self) -> None:
         while not self._stop.wait(HEARTBEAT_SECONDS):
             try:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from results.layout import Layout
 
 SIGNS = {
-    "done": "✓", "running": "▶", "queued": "q", "missing": "·", "interrupted": "~", "blocked": "b", "failed": "✗",
-    "stale": "o",
+    "done": "✓", "running": "▶", "queued": "q", "missing": "·", "preempted": "p", "interrupted": "~", "blocked": "b",
+    "failed": "✗", "stale": "o",
 }  # fmt: skip
 
 ABSENT = "not implemented"

@@ -21,7 +21,7 @@ from harness import claims, records
 from harness.curve import CURVE
 from harness.jobs import KINDS, Job, Parent
 
-State = Literal["missing", "queued", "running", "interrupted", "blocked", "failed", "done", "stale"]
+State = Literal["missing", "queued", "running", "preempted", "interrupted", "blocked", "failed", "done", "stale"]
 OURS = frozenset({"job.json", "record.json", "progress.json", "log.txt", CURVE})
 """Files of a run that the harness writes; all others are the room's."""
 BACKBONE = "backbone.safetensors"
@@ -35,8 +35,9 @@ LEFTOVER_SECONDS = 24 * 3600.0
 class Look:
     """What a run's directory says now. ``problem`` names a file that is there but does not count.
 
-    Two states no directory says: ``blocked``, of a job that waits for a failed one, and ``stale``, of a job that was
-    done by an earlier version of its recipe, task or input, and not by today's.
+    Three states no directory says: ``blocked``, of a job that waits for a failed one; ``stale``, of a job that was done
+    by an earlier version of its recipe, task or input, and not by today's; and ``preempted``, of one that a cluster put
+    off and that goes on by itself.
     """
 
     state: State

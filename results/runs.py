@@ -10,7 +10,9 @@ from typing import Literal
 
 from ground.errors import UserError
 
-State = Literal["done", "running", "failed", "blocked", "interrupted", "queued", "missing", "no data", "stale"]
+State = Literal[
+    "done", "running", "failed", "blocked", "preempted", "interrupted", "queued", "missing", "no data", "stale",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ __all__ = ["Cell", "Compare", "Line", "Run", "Table", "build"]
 Compare = Literal["none", "published", "statistics"]
 
 # What an empty cell says when its runs are in different states: the first of these that one of them is in.
-TELLING = ("running", "failed", "blocked", "interrupted", "queued", "no data", "stale")
+TELLING = ("running", "failed", "blocked", "preempted", "interrupted", "queued", "no data", "stale")
 
 COMPARABLE = "paper"
 """The one profile whose numbers may be held against the published ones."""

@@ -14,7 +14,7 @@ from results.render.grid import Grid, Heading, grid, heading, ours, published
 from results.table import Cell, Line, Table
 
 HOME = Path(__file__).parent
-STATES = ("done", "running", "queued", "interrupted", "missing", "stale", "blocked", "failed")
+STATES = ("done", "running", "queued", "preempted", "interrupted", "missing", "stale", "blocked", "failed")
 """In the order in which a bar of progress shows them."""
 
 

@@ -1,0 +1,1 @@
+"""Plans on a cluster: what is wanted is compared with store, submissions and queue, and the difference is submitted."""

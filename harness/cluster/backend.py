@@ -1,0 +1,54 @@
+"""What this package asks of Slurm: the room ``slurm`` as one object, so that a stand-in can take its place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from slurm.cluster import Cluster
+from slurm.requests import Queue, Request, Submission, Task
+
+Environment = Mapping[str, str | None]
+"""Laid over that of whoever submits; None unsets a variable."""
+
+
+class Backend(Protocol):
+    """A batch system."""
+
+    def check(self, cluster: Cluster, requests: Sequence[Request]) -> None:
+        """Raises ``ConfigError`` if there is no Slurm here or it would not take such jobs, in sbatch's own words."""
+
+    def limit(self, cluster: Cluster) -> int:
+        """How many tasks an array may have."""
+
+    def known(self, home: Path) -> list[Submission]:
+        """All submissions written down below ``home``, the oldest first."""
+
+    def look(self, cluster: Cluster, submissions: Sequence[Submission]) -> Queue:
+        """What Slurm says of their tasks now."""
+
+    def settle(self, home: Path, submissions: Sequence[Submission], queue: Queue) -> list[Submission]:
+        """Find out about submissions whose id was lost, by a queue that was looked at after they were listed; those
+        that never reached Slurm are dropped and returned."""
+
+    def submit(
+        self,
+        home: Path,
+        cluster: Cluster,
+        request: Request,
+        tasks: Sequence[Task],
+        after: Sequence[str],
+        *,
+        function: str,
+        environment: Environment,
+    ) -> Submission:
+        """Hand an array to Slurm, written down below ``home`` before.
+
+        Raises:
+            ConfigError: sbatch refuses it.
+            StorageError: it cannot be written down.
+        """
+
+    def cancel(self, ids: Sequence[str]) -> None:
+        """Take tasks out of the queue or end them."""

@@ -1,0 +1,74 @@
+"""What is left of one start of a job: its record, its log, the word of Slurm, what its batch script saw."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from harness.cluster import failures
+from harness.cluster.failures import Evidence, Outcome
+from harness.store import Look
+from slurm.requests import Entry, Submission
+
+LOG_BYTES = 4000
+
+
+class Traces:
+    """Reads them, each folder once."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._codes: dict[str, dict[int, int]] = {}
+
+    def judge(
+        self, directory: Path, look: Look, submission: Submission, index: int, entry: Entry | None
+    ) -> tuple[Outcome, str]:
+        """How a task of a submission, which has ended, did so, short of success."""
+        code = self._code(submission.token, index)
+        attempt = look.attempt
+        started = code is not None or attempt is not None or look.record is not None
+        return failures.classify(
+            Evidence(
+                error=look.error_kind,
+                message=_first_line(look),
+                state=" ".join((entry.state, entry.reason)).strip() if entry else "",
+                exit_code=code,
+                log=tail(directory / "log.txt"),
+                started=started,
+                after=bool(submission.after),
+            )
+        )
+
+    def _code(self, token: str, index: int) -> int | None:
+        """Exit code of the last start of a task, by its batch script; None if that did not live to tell."""
+        if token not in self._codes:
+            self._codes[token] = _codes(self._home / token)
+        return self._codes[token].get(index)
+
+
+def _codes(folder: Path) -> dict[int, int]:
+    """Task → exit code of its last start."""
+    try:
+        names = [name.split("-") for name in os.listdir(folder) if name.startswith("ended-")]
+    except FileNotFoundError:
+        return {}
+    last: dict[int, int] = {}
+    for parts in names:
+        if len(parts) == 3 and parts[1].isdigit() and parts[2].isdigit():
+            last[int(parts[1])] = max(int(parts[2]), last.get(int(parts[1]), 0))
+    return {index: int((folder / f"ended-{index}-{restart}").read_text()) for index, restart in last.items()}
+
+
+def tail(path: Path) -> str:
+    """The last lines of a log; empty if there is none."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(os.fstat(file.fileno()).st_size - LOG_BYTES, 0))
+            return file.read().decode(errors="replace")
+    except FileNotFoundError:
+        return ""
+
+
+def _first_line(look: Look) -> str:
+    message = str(((look.record or {}).get("error") or {}).get("message", ""))
+    return (message.splitlines() or [""])[0]

@@ -1,0 +1,86 @@
+"""How a task ended, short of success, judged by all there is to see: never by accounting alone.
+
+What the job itself wrote down comes first, then Slurm's own word where it has one, then what the batch script saw.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+FailureClass = Literal["memory", "diverged", "data", "node", "timeout", "code", "preempted", "storage", "unknown"]
+Outcome = Literal[FailureClass, "done", "orphan", "withdrawn"]
+"""``orphan``: never started, for what it rests on ended badly. ``withdrawn``: cancelled by ``harness cancel``. Neither
+counts as a failure."""
+
+_OF_RECORD: dict[str, FailureClass] = {
+    "memory": "memory", "diverged": "diverged", "data": "data", "weights": "data", "node": "node", "storage": "storage",
+}  # fmt: skip
+"""Classes of the kinds of error in a record; any other is of the code or its settings."""
+_OF_SLURM: dict[str, tuple[FailureClass, str]] = {
+    "OUT_OF_MEMORY": ("memory", "Slurm ended it: out of memory"),
+    "TIMEOUT": ("timeout", "Slurm ended it at its time limit"),
+    "DEADLINE": ("timeout", "Slurm ended it at its deadline"),
+    "NODE_FAIL": ("node", "its node failed"),
+    "BOOT_FAIL": ("node", "its node did not boot"),
+    "PREEMPTED": ("preempted", "another job took its place"),
+}
+_OUT_OF_MEMORY = re.compile(r"oom[-_ ]kill|out of memory|oom_kill event", re.IGNORECASE)
+BUS_ERROR, KILLED = 128 + 7, 128 + 9
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is left of one start of a job."""
+
+    error: str = ""
+    """Kind of the error in its record; empty without a record."""
+    message: str = ""
+    """Of the error."""
+    stopped: str = ""
+    """Why its last attempt went by itself: ``limit`` or the name of a signal; empty if it did not say."""
+    state: str = ""
+    """Slurm's word for how it ended; empty if it has none any more."""
+    exit_code: int | None = None
+    """Of srun, as the batch script saw it."""
+    log: str = ""
+    """Last lines."""
+    started: bool = True
+    """Whether anything of it was seen to run."""
+    after: bool = False
+    """Whether it waited for others."""
+
+
+def classify(seen: Evidence) -> tuple[Outcome, str]:
+    """The class and, in words, why."""
+    if seen.error:
+        return _OF_RECORD.get(seen.error, "code"), f"{seen.error}: {seen.message}"
+    state = seen.state.partition(" ")[0]
+    if state in _OF_SLURM and state != "PREEMPTED":
+        return _OF_SLURM[state]
+    if _OUT_OF_MEMORY.search(seen.log):
+        return "memory", "its log says: out of memory"
+    if seen.stopped == "limit":
+        return "timeout", "stopped before its time limit, with a checkpoint"
+    if state in _OF_SLURM:
+        return _OF_SLURM[state]
+    if not seen.started and seen.after:
+        return "orphan", "never started: what it waited for did not end well"
+    if state == "CANCELLED":
+        return "unknown", f"cancelled by somebody ({seen.state})"
+    if seen.stopped:
+        return "preempted", f"stopped by {seen.stopped}"
+    return _by_exit_code(seen)
+
+
+def _by_exit_code(seen: Evidence) -> tuple[Outcome, str]:
+    if seen.exit_code == BUS_ERROR:
+        return "node", "bus error"
+    if seen.exit_code == KILLED:
+        return "unknown", "killed (signal 9) without a word: by whom, or out of memory, nothing says"
+    if seen.exit_code:
+        return "unknown", f"ended with exit code {seen.exit_code} and without a record"
+    if not seen.started:
+        return "unknown", f"never started{f' ({seen.state})' if seen.state else ''}"
+    return "unknown", f"ended without a record{f' ({seen.state})' if seen.state else ''}"

@@ -1,0 +1,59 @@
+"""What a harness keeps of its dealings with Slurm, below ``STORE/.slurm/``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ground.files import storage_errors
+from harness.cluster.journal import Journal
+from harness.store import Store
+
+PROBE_BYTES = 1 << 16
+
+
+class Home:
+    """The folder and what lies in it."""
+
+    def __init__(self, store: Store) -> None:
+        self.root = store.root.absolute() / ".slurm"
+
+    @property
+    def submissions(self) -> Path:
+        """Where the room ``slurm`` has a folder for each submission."""
+        return self.root
+
+    @property
+    def lease(self) -> Path:
+        """Claims of whoever submits."""
+        return self.root / "lease"
+
+    @property
+    def keeper(self) -> Path:
+        """What a keeper is asked to keep."""
+        return self.root / "keeper"
+
+    @property
+    def journal(self) -> Journal:
+        """What was judged."""
+        return Journal(self.root / "journal.jsonl")
+
+    def used(self) -> bool:
+        """Whether anything was ever submitted from this store."""
+        return self.root.is_dir()
+
+    def try_writing(self) -> None:
+        """See that the store takes files, before anything is submitted whose results would be lost.
+
+        Raises:
+            StorageError: it is full, read-only or gone.
+        """
+        path = self.root / f".probe.{os.getpid()}"
+        with storage_errors(path):
+            self.submissions.mkdir(parents=True, exist_ok=True)
+            try:
+                with open(path, "wb") as file:
+                    file.write(os.urandom(PROBE_BYTES))
+                    os.fsync(file.fileno())
+            finally:
+                path.unlink(missing_ok=True)

@@ -1,0 +1,45 @@
+"""The right to submit: one harness at a time, for the length of one pass, whichever login node it is on.
+
+Claims as those of runs, but never given a number twice: whoever was overtaken while its machine slept finds a higher
+one, for ever, and submits nothing more.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from harness import claims
+from harness.claims import Claim
+
+RETRY_SECONDS = 0.5
+
+
+@contextmanager
+def held(folder: Path, seconds: float) -> Iterator[Claim | None]:
+    """The lease, or None if somebody else has it for all of ``seconds``.
+
+    Raises:
+        StorageError: the claim cannot be written.
+    """
+    deadline = time.monotonic() + seconds
+    while (claim := claims.acquire(folder)) is None and time.monotonic() < deadline:
+        time.sleep(RETRY_SECONDS)
+    if claim is None:
+        yield None
+        return
+    _sweep(folder, claim.number)
+    try:
+        yield claim
+    finally:
+        claim.resign()
+
+
+def _sweep(folder: Path, number: int) -> None:
+    """Remove what earlier holders left."""
+    for path in folder.iterdir():
+        if path.name.isdigit() and int(path.name) < number:
+            with suppress(FileNotFoundError):
+                path.unlink()

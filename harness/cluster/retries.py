@@ -1,0 +1,123 @@
+"""What comes next for a job: nothing, waiting, another start, or giving it up. Decided anew each time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.cluster import failures, needs
+from harness.cluster.failures import FailureClass
+from harness.cluster.journal import Ending
+from harness.estimate import duration
+from harness.jobs import Job
+from harness.store import Look, State
+from slurm.cluster import Cluster
+
+Action = Literal["none", "wait", "submit", "give up"]
+NO_FAILURES = frozenset({"done", "orphan", "withdrawn"})
+GOES_ON = frozenset({"preempted", "timeout"})
+"""Endings that are nobody's fault."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What happens next, and why."""
+
+    action: Action
+    words: str = ""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is known of a job."""
+
+    job: Job
+    look: Look
+    live: bool
+    """Whether a task of it is, or may be, in the queue."""
+    reachable: bool
+    """Whether Slurm answered."""
+    counted: Sequence[Ending]
+    """How its starts ended since it was last pardoned, the oldest first."""
+    hours: float
+    """At work over all attempts."""
+    withdrawn: bool
+    """Whether it was cancelled on purpose."""
+    blocked_by: Job | None
+    """What it waits for and will not get."""
+
+    @property
+    def failures(self) -> list[Ending]:
+        """Starts that ended badly, whoever is to blame."""
+        return [each for each in self.counted if each.outcome not in NO_FAILURES]
+
+    def failed_as(self, outcome: str) -> int:
+        """How many of them are of a class."""
+        return sum(each.outcome == outcome for each in self.counted)
+
+
+def decide(case: Case, cluster: Cluster) -> Step:
+    """The next step of a job."""
+    if case.look.state == "done":
+        return Step("none")
+    most = needs.most_hours(case.job, cluster)
+    if case.hours > most:
+        return Step(
+            "give up", f"given up: {duration(case.hours * 3600)} of work, and {duration(most * 3600)} is the most"
+        )
+    if case.blocked_by is not None:
+        return Step("give up" if case.live else "none", f"waits for {case.blocked_by.title}, which failed")
+    if case.look.state == "running":
+        return Step("wait", "at work")
+    if case.live:
+        return Step("wait", "in the queue" if case.reachable else "Slurm does not answer")
+    verdict = _verdict(case, cluster)
+    if verdict.action == "submit" and not case.reachable:
+        return Step("wait", "Slurm does not answer")
+    return verdict
+
+
+def _verdict(case: Case, cluster: Cluster) -> Step:
+    """Of a job that nobody has."""
+    if case.withdrawn:
+        return Step("none", "cancelled; it is submitted by the next harness run")
+    if case.look.state == "failed":
+        kind, words = failures.classify(failures.Evidence(error=case.look.error_kind, message=case.look.reason))
+    elif case.failures:
+        kind, words = case.failures[-1].outcome, case.failures[-1].words
+    else:
+        return Step("submit", "has not been submitted")
+    limit: int | None = getattr(cluster.retries, kind)
+    times = case.failed_as(kind)
+    if limit is not None and (times > limit or limit == 0):
+        often = f" {times} times" if times > 1 else ""
+        return Step("give up", f"given up: {kind}{often} (retries.{kind}: {limit}): {words}")
+    return Step("submit", f"{kind}: {words}; {_changed(kind)}")
+
+
+def _changed(kind: str) -> str:
+    """What is different about the next start."""
+    return {"memory": "again, with more memory", "node": "again, on another node"}.get(kind, "again")
+
+
+def state(case: Case, step: Step, *, started: bool) -> State:
+    """A job's state in a word; ``started``: it waits in the queue and was at work before."""
+    look = case.look.state
+    if look in {"done", "running"}:
+        return look
+    if case.blocked_by is not None:
+        return "blocked"
+    if step.action == "give up":
+        return "failed"
+    if case.live:
+        return "preempted" if started else "queued"
+    if case.failures and case.failures[-1].outcome in GOES_ON:
+        return "preempted"
+    return "interrupted" if look == "failed" else look
+
+
+def last_class(endings: Sequence[Ending]) -> FailureClass | None:
+    """Of the last start that ended badly."""
+    bad = [each.outcome for each in endings if each.outcome not in NO_FAILURES]
+    return bad[-1] if bad else None  # type: ignore[return-value]

@@ -1,0 +1,128 @@
+"""Hand the difference over: arrays of jobs that ask for the same and wait for the same, parents before children.
+
+A job whose parent is in the queue waits for it there (``afterok``), so a chain of jobs is submitted at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from harness import worker
+from harness.claims import Claim
+from harness.cluster import needs
+from harness.cluster.backend import Backend
+from harness.cluster.home import Home
+from harness.cluster.survey import Standing, Survey, path_of
+from harness.jobs import Job
+from harness.store import Store, shelve
+from slurm.cluster import Cluster
+from slurm.requests import Request, Submission, Task
+
+FUNCTION = "harness.worker:main"
+
+
+@dataclass(frozen=True)
+class Array:
+    """Jobs that share a submission."""
+
+    request: Request
+    after: tuple[str, ...]
+    threads: int
+    jobs: tuple[Job, ...]
+
+
+@dataclass
+class Submitter:
+    """Submits what a survey found wanting, for whoever holds the lease."""
+
+    store: Store
+    cluster: Cluster
+    backend: Backend
+    claim: Claim
+    environment: Mapping[str, str | None] = field(default_factory=dict)
+    """What every job has besides its own."""
+
+    def submit(self, survey: Survey, order: Sequence[Job], limit: int) -> list[Submission]:
+        """Submit jobs in the order of their urgency, as many as there is room for.
+
+        Args:
+            order: the jobs that are wanted.
+            limit: tasks of an array at most.
+
+        Raises:
+            ConfigError: sbatch refuses one; what was submitted before stays.
+            StorageError: it cannot be written down.
+        """
+        ids = {name: each.live.id for name, each in survey.standings.items() if each.live is not None}
+        made: list[Submission] = []
+        exclude = tuple(sorted(survey.history.bad_nodes()))
+        for layer in layers(self._room_for(survey, order)):
+            for array in self._arrays(survey, layer, ids, limit, exclude):
+                if not self.claim.holds():  # somebody took us for dead and submits in our place
+                    return made
+                made.append(self._submit(survey, array))
+                ids.update({job.name: made[-1].id_of(index) for index, job in enumerate(array.jobs)})
+        return made
+
+    def _room_for(self, survey: Survey, order: Sequence[Job]) -> list[Job]:
+        """The first of them, as many as may be in the queue besides what is there."""
+        if self.cluster.max_jobs is None:
+            return list(order)
+        there = sum(each.phase != "ended" for each in survey.queue.entries)
+        return list(order[: max(self.cluster.max_jobs - there, 0)])
+
+    def _arrays(
+        self, survey: Survey, jobs: Sequence[Job], ids: Mapping[str, str | None], limit: int, exclude: tuple[str, ...]
+    ) -> Iterator[Array]:
+        """Jobs of equal requests and parents, in arrays of at most ``limit``."""
+        groups: dict[tuple[Request, tuple[str, ...], int], list[Job]] = {}
+        for job in jobs:
+            after = _after(job, survey.standings, ids)
+            if after is not None:
+                failures = sum(each.outcome == "memory" for each in survey.history.counted(path_of(job)))
+                request = needs.request(job, self.cluster, memory_failures=failures, exclude=exclude)
+                groups.setdefault((request, after, job.threads), []).append(job)
+        for (request, after, threads), members in groups.items():
+            for start in range(0, len(members), limit):
+                yield Array(request, after, threads, tuple(members[start : start + limit]))
+
+    def _submit(self, survey: Survey, array: Array) -> Submission:
+        for job in array.jobs:
+            if survey.standings[job.name].failed:  # its record stands no more: it is tried again
+                shelve(self.store.directory(job) / "record.json", "failed")
+            self.store.prepare(job)
+        tasks = [Task(path_of(job), (str(self.store.directory(job).absolute()),)) for job in array.jobs]
+        return self.backend.submit(
+            Home(self.store).submissions,
+            self.cluster,
+            array.request,
+            tasks,
+            array.after,
+            function=FUNCTION,
+            environment={**worker.environment(array.threads), **self.environment},
+        )
+
+
+def layers(jobs: Sequence[Job]) -> list[list[Job]]:
+    """Jobs that wait for none of the others, then those that wait for these alone, and so on; in the order given."""
+    names, depth = {job.name: job for job in jobs}, dict[str, int]()
+
+    def deep(job: Job) -> int:
+        if job.name not in depth:
+            behind = [deep(names[each.name]) for each in job.parents.values() if each.name in names]
+            depth[job.name] = 1 + max(behind, default=-1)
+        return depth[job.name]
+
+    found: list[list[Job]] = [[] for _ in range(1 + max(map(deep, jobs), default=-1))]
+    for job in jobs:
+        found[depth[job.name]].append(job)
+    return found
+
+
+def _after(job: Job, standings: Mapping[str, Standing], ids: Mapping[str, str | None]) -> tuple[str, ...] | None:
+    """Slurm's ids of the parents that are not done; None if one of them is neither done nor known to Slurm."""
+    waiting = [each.name for each in job.parents.values() if each.name in standings]
+    waiting = [name for name in waiting if standings[name].state != "done"]
+    known = [identity for name in waiting if (identity := ids.get(name)) is not None]
+    return tuple(sorted(set(known))) if len(known) == len(waiting) else None

@@ -1,0 +1,231 @@
+"""Where a plan's jobs stand: the run store, what was submitted, what the queue says. Changes nothing.
+
+The queue is looked at before the store: what a task has written by the time that Slurm calls it ended is seen.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from harness.cluster import retries
+from harness.cluster.backend import Backend
+from harness.cluster.evidence import Traces
+from harness.cluster.failures import Outcome
+from harness.cluster.home import Home
+from harness.cluster.journal import Ending, History
+from harness.cluster.retries import Case, Step
+from harness.jobs import Job
+from harness.store import Look, Store
+from slurm.cluster import Cluster
+from slurm.requests import Entry, Queue, Submission
+
+NEVER = "DependencyNeverSatisfied"
+BAD_ENDS = frozenset({"failed", "blocked"})
+
+
+@dataclass(frozen=True)
+class Live:
+    """A task that is, or may be, in the queue."""
+
+    submission: Submission
+    index: int
+    entry: Entry | None
+    """None where Slurm did not answer, or nobody knows yet whether sbatch took it."""
+
+    @property
+    def id(self) -> str | None:
+        """Slurm's; None while nobody knows it."""
+        if self.submission.job_id is None:
+            return self.entry.job_id if self.entry else None
+        return self.submission.id_of(self.index)
+
+    @property
+    def running(self) -> bool:
+        """Whether Slurm says so."""
+        return self.entry is not None and self.entry.phase == "running"
+
+    @property
+    def never(self) -> bool:
+        """Whether it waits for something that will not come."""
+        return self.entry is not None and NEVER in self.entry.reason
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where one job stands, and what comes next."""
+
+    job: Job
+    look: Look
+    live: Live | None
+    endings: tuple[Ending, ...]
+    """How its earlier starts ended, the oldest first."""
+    step: Step
+
+    failed: bool = False
+    """Whether a record says that it failed, which has to go before it starts again."""
+
+    @property
+    def state(self) -> str:
+        """In a word."""
+        return self.look.state
+
+
+@dataclass
+class Survey:
+    """A plan's jobs, all of them."""
+
+    standings: dict[str, Standing]
+    queue: Queue
+    history: History
+    fresh: list[Ending] = field(default_factory=list)
+    """Endings that the journal does not have yet."""
+    cancel: list[tuple[Live, Ending]] = field(default_factory=list)
+    """Tasks that have to go from the queue, and what to write down of them."""
+    submissions: Sequence[Submission] = ()
+
+    def judged(self, ending: Ending) -> None:
+        """Count an ending that the journal is to have."""
+        self.fresh.append(ending)
+        self.history.add(ending)
+
+    def call_off(self, task: Live, ending: Ending) -> None:
+        """A task has to go."""
+        self.cancel.append((task, ending))
+        self.history.add(ending)
+
+    @property
+    def looks(self) -> dict[str, Look]:
+        """By job name, as ``status.matrix`` wants them."""
+        return {name: each.look for name, each in self.standings.items()}
+
+    def wanting(self, action: str) -> list[Standing]:
+        """Those whose next step is this one."""
+        return [each for each in self.standings.values() if each.step.action == action]
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is left to do or to wait for."""
+        return not any(each.step.action in {"submit", "wait"} for each in self.standings.values())
+
+    @property
+    def changes(self) -> bool:
+        """Whether a pass would write or submit something."""
+        return bool(self.fresh or self.cancel) or (self.queue.reachable and bool(self.wanting("submit")))
+
+
+class Surveyor:
+    """Looks at one plan again and again.
+
+    Args:
+        jobs: parents before children.
+        since: what was cancelled by ``harness cancel`` after this moment is left alone (seconds since 1970).
+    """
+
+    def __init__(self, store: Store, jobs: Sequence[Job], cluster: Cluster, backend: Backend, since: float) -> None:
+        self._store, self._jobs, self._cluster, self._backend = store, jobs, cluster, backend
+        self.home, self._since = Home(store), since
+        self._names = {path_of(job): job for job in jobs}
+
+    def survey(self) -> Survey:
+        """Look at everything once."""
+        history = self.home.journal.read()
+        submissions = self._backend.known(self.home.submissions) if self.home.used() else []
+        tasks, opened = self._unjudged(submissions, history)
+        queue = self._backend.look(self._cluster, opened) if opened else Queue(reachable=True)
+        entries = {(each.token, each.index): each for each in queue.entries}
+        traces = Traces(self.home.submissions)
+        found = Survey({}, queue, history, submissions=submissions)
+        latest = {task.name: each.created for each in submissions for task in each.tasks}
+        there = {kind: set(self._store.names(kind)) for kind in {job.kind for job in self._jobs}}
+        for path, job in self._names.items():
+            look = self._store.look(job) if job.name in there[job.kind] else Look("missing")
+            own = [Live(each, index, entries.get((each.token, index))) for each, index in tasks.get(path, ())]
+            live = self._sift(job, look, own, found, traces)
+            found.standings[job.name] = self._stand(job, look, live, found, latest.get(path, 0.0))
+        return found
+
+    def _unjudged(
+        self, submissions: Sequence[Submission], history: History
+    ) -> tuple[dict[str, list[tuple[Submission, int]]], list[Submission]]:
+        """Job → its tasks that may be in the queue still; and the submissions to ask about: with a limit on our jobs
+        in the queue, those of other plans, too."""
+        tasks: dict[str, list[tuple[Submission, int]]] = {}
+        opened: dict[str, Submission] = {}
+        for submission in submissions:
+            for index, task in enumerate(submission.tasks):
+                if (submission.token, index) in history.closed:
+                    continue
+                if task.name in self._names:
+                    tasks.setdefault(task.name, []).append((submission, index))
+                if task.name in self._names or self._cluster.max_jobs:
+                    opened[submission.token] = submission
+        return tasks, list(opened.values())
+
+    def _sift(self, job: Job, look: Look, tasks: Sequence[Live], found: Survey, traces: Traces) -> Live | None:
+        """The one task of a job that stands for it in the queue; the others are judged or called off."""
+        live: Live | None = None
+        for each in tasks:
+            over = found.queue.reachable and (each.entry.phase == "ended" if each.entry else each.id is not None)
+            if over and look.state == "done":
+                found.judged(_ending(job, each, "done", ""))
+            elif over and look.state != "running":  # a heart that still seems to beat is given time
+                found.judged(self._judge(job, look, each, found, traces))
+            elif over:
+                continue
+            elif each.never:
+                found.call_off(each, _ending(job, each, "orphan", "what it waited for did not end well"))
+            elif live is None:
+                live = each
+            else:
+                gone, live = (live, each) if each.running and not live.running else (each, live)
+                found.call_off(gone, _ending(job, gone, "withdrawn", "in the queue twice"))
+        return live
+
+    def _stand(self, job: Job, look: Look, live: Live | None, found: Survey, submitted: float) -> Standing:
+        """See what comes next, and give up in the queue what is given up."""
+        parents = [found.standings[each.name] for each in job.parents.values() if each.name in found.standings]
+        blocking = next((each for each in parents if each.state in BAD_ENDS), None)
+        path = path_of(job)
+        case = Case(
+            job=job,
+            look=look,
+            live=live is not None,
+            reachable=found.queue.reachable,
+            counted=found.history.counted(path),
+            hours=self._hours(job, look),
+            withdrawn=found.history.cancelled.get(path, 0.0) > max(self._since, submitted),
+            blocked_by=blocking.job if blocking else None,
+        )
+        step = retries.decide(case, self._cluster)
+        if live is not None and step.action == "give up":
+            found.call_off(live, _ending(job, live, "withdrawn", step.words))
+            live = None
+        started = look.attempt is not None or bool(live and live.entry and live.entry.restarts)
+        state = retries.state(case, step, started=started)
+        endings = tuple(found.history.endings.get(path, ()))
+        return Standing(job, replace(look, state=state), live, endings, step, failed=look.state == "failed")
+
+    def _judge(self, job: Job, look: Look, task: Live, found: Survey, traces: Traces) -> Ending:
+        withdrawn = found.history.cancelled.get(path_of(job), 0.0) >= task.submission.created
+        if withdrawn and look.record is None:
+            return _ending(job, task, "withdrawn", "cancelled by harness cancel")
+        directory = self._store.directory(job)
+        outcome, words = traces.judge(directory, look, task.submission, task.index, task.entry)
+        return _ending(job, task, outcome, words)
+
+    def _hours(self, job: Job, look: Look) -> float:
+        if look.state not in {"running", "interrupted"}:
+            return 0.0
+        return float(self._store.progress(job).get("seconds", 0.0)) / 3600
+
+
+def path_of(job: Job) -> str:
+    """What a task of a job is called."""
+    return f"{job.kind}/{job.name}"
+
+
+def _ending(job: Job, task: Live, outcome: Outcome, words: str) -> Ending:
+    nodes = task.entry.nodes if task.entry else ""
+    return Ending(task.submission.token, task.index, path_of(job), outcome, words, time.time(), nodes)
