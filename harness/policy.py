@@ -26,8 +26,7 @@ def apply(store: Store, jobs: Sequence[Job], policy: Policy) -> None:
     if policy == "never":
         return
     in_use = store.read_from() if policy == "force" else set()
-    for job in jobs:
-        look = store.look(job)
+    for job, look in store.looks(jobs):
         if look.state == "running":
             continue
         if policy == "force" and job.kind != "import":  # a file is what it is, and may be gone

@@ -89,8 +89,7 @@ class Reconciler:
 
     def survey(self) -> list[Job]:
         """What there is to do: jobs that are neither done nor failed, nor wait for a failed one. Changes nothing."""
-        for job in self._jobs.values():
-            look = self._store.look(job)
+        for job, look in self._store.looks(self._jobs.values()):
             if look.problem:
                 self.result.problems.append(look.problem)
             self._note(job, look)

@@ -17,9 +17,10 @@ PERCENT = 100.0
 
 def read(directory: Path, job: Job | Parent) -> tuple[dict[str, Any] | None, str]:
     """The record of a run and, where a file is there that is no record of ``job``, what is wrong with it."""
-    path = directory / "record.json"
+    path = f"{directory}/record.json"
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        with open(path, "rb") as file:
+            record = json.loads(file.read())
     except FileNotFoundError:
         return None, ""
     except (ValueError, OSError, RecursionError) as error:

@@ -29,8 +29,7 @@ def survey(store: Store, jobs: Sequence[Job]) -> dict[str, Look]:
     """Job name → its state now. Changes nothing; parents come before children in ``jobs``."""
     driven = store.driven()
     looks: dict[str, Look] = {}
-    for job in jobs:
-        look = store.look(job, driven=driven)
+    for job, look in store.looks(jobs, driven=driven):
         states = {looks[parent.name].state for parent in job.parents.values() if parent.name in looks}
         if states & {"failed", "blocked"} and look.state in {"missing", "queued", "interrupted"}:
             look = replace(look, state="blocked")

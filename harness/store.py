@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,27 +76,46 @@ class Look:
         return float(self.record["timings"]["seconds"]) if self.record else 0.0
 
 
+MISSING = Look("missing")
+
+
 class Store:
     """All runs below one folder."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._held: dict[str, Any] = {}
 
     def directory(self, job: Job | Parent) -> Path:
         """Where a job's run lies, whether it is there or not."""
-        return self.root / job.kind / job.name
+        return Path(f"{self.root}/{job.kind}/{job.name}")
 
     def look(self, job: Job, *, driven: bool = False) -> Look:
         """The state of a job's run. ``driven``: a harness is at work, so a job that was written down is queued."""
         directory = self.directory(job)
         record, problem = records.read(directory, job)
         if record is not None:
-            return Look(record["status"], record)
+            return Look(record["status"], self._lean(record, job))
         attempt = claims.latest(directory / "attempts")
         if attempt is not None:
             return Look("running" if attempt.alive() else "interrupted", attempt=attempt, problem=problem)
         queued = driven and (directory / "job.json").exists()
         return Look("queued" if queued else "missing", problem=problem)
+
+    def looks(self, jobs: Iterable[Job], *, driven: bool = False) -> Iterator[tuple[Job, Look]]:
+        """Each job with its look. A directory that was not there when this began is not asked for."""
+        there = {kind: set(self.names(kind)) for kind in KINDS}
+        for job in jobs:
+            yield job, self.look(job, driven=driven) if job.name in there[job.kind] else MISSING
+
+    def _lean(self, record: dict[str, Any], job: Job) -> dict[str, Any]:
+        """A record in which what it shares with its job and with others is held once: there may be 100,000."""
+        for name in ("config", "data"):
+            if name in record and record[name] == getattr(job, name):
+                record[name] = getattr(job, name)
+        for name in record.keys() & {"host", "device", "versions", "code", "overrides", "profile", "task", "recipe"}:
+            record[name] = self._held.setdefault(repr(record[name]), record[name])
+        return record
 
     def prepare(self, job: Job) -> None:
         """Write ``job.json``, unless it says so already.
