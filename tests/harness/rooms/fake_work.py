@@ -1,7 +1,8 @@
 """The work of the fake rooms: a chain of hashes with a checkpoint, steered from outside by files in $FAKE_CONTROL.
 
-``<control>/hold.<name>`` makes a job wait at its middle; ``<control>/fail.<name>`` makes it fail with that kind.
-Every execution appends a line to ``<control>/executions``.
+``<control>/hold.<name>`` makes a job wait at its middle; ``<control>/fail.<name>`` makes it fail with that kind;
+``<control>/eat.<name>`` makes it use so many megabytes. Every execution appends a line to ``<control>/executions``, and
+to ``<control>/completions`` when it comes to its end.
 """
 
 import hashlib
@@ -39,6 +40,8 @@ def chain(name, start, steps, out, report):
             "storage": StorageError("x", "full", "Free."),
         }
         raise errors.get(kind) or RuntimeError(f"a bug in {name}")
+    eat = control() / f"eat.{name}"
+    meal = b"x" * (int(eat.read_text()) << 20) if eat.exists() else b""
     for step in range(done, steps):
         value = hashlib.sha256(value.encode()).hexdigest()
         write_json(checkpoint, (step + 1, value))
@@ -46,6 +49,9 @@ def chain(name, start, steps, out, report):
         while step == steps // 2 and (control() / f"hold.{name}").exists():
             time.sleep(0.01)
             report(step + 1, steps, loss=_number(value))
+    del meal
+    with open(control() / "completions", "a") as file:
+        file.write(f"{name}\n")
     return _number(value)
 
 
