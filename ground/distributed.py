@@ -9,6 +9,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from ground import stopping
 from ground.errors import ConfigError
 
 
@@ -75,6 +76,21 @@ def mean(values: Tensor) -> Tensor:
     if world() > 1:
         dist.all_reduce(values)
     return values / world()
+
+
+def asked(device: torch.device) -> str:
+    """Why all processes are to stop now, the same on all of them; empty if none was asked to. Waits for ``device``.
+
+    A signal reaches each at another step: they leave together only if they ask together, after the same step.
+    """
+    own = stopping.asked()
+    if world() == 1:
+        return own
+    # The latest of the words counts: one that was told to go at once takes those along that have some time.
+    words = ("", "SIGUSR2", "SIGTERM", "another process was asked to stop")
+    told = torch.tensor(words.index(own) if own in words else len(words) - 1, dtype=torch.uint8, device=device)
+    dist.all_reduce(told, dist.ReduceOp.MAX)
+    return words[int(told)]
 
 
 def of_first(decision: bool, device: torch.device) -> bool:

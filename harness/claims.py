@@ -1,7 +1,8 @@
 """Who runs a job: numbered claims with a heartbeat, on any file system that can create a file exclusively.
 
 ``attempts/0003`` is the third attempt; the highest number owns the run. A newcomer takes the next number once the
-owner is dead, and an owner looks whether it still has the highest before it replaces anything.
+owner is dead or has left its last word (`endings`), and an owner looks whether it still has the highest before it
+replaces anything.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import Self
 
 from ground.files import storage_errors
+from harness import allocation, endings
+from harness.endings import End
 
 HEARTBEAT_SECONDS = 10.0
 DEAD_AFTER_SECONDS = 60.0
@@ -27,18 +30,26 @@ DEAD_AFTER_SECONDS = 60.0
 class Owner:
     """A process, told from every other one that ever had its pid.
 
-    ``machine`` is the boot and the pid namespace: processes of equal ``machine`` can see each other.
+    ``machine`` is the boot and the pid namespace: processes of equal ``machine`` can see each other. Claims of before
+    Slurm was known say nothing of it.
     """
 
     host: str
     machine: str
     pid: int
     started: str
+    slurm: str = ""
+    """Id of the job in Slurm, ``123_4``; empty outside it. ``restart`` counts how often it was requeued before."""
+    restart: int = 0
+    nodes: str = ""
+    """All of that job, as Slurm writes them."""
 
     @classmethod
     def here(cls) -> Self:
         """This process."""
-        return cls(socket.gethostname(), _machine(), os.getpid(), _state_and_start(os.getpid())[1])
+        found, process = allocation.here(), (os.getpid(), _state_and_start(os.getpid())[1])
+        slurm = (found.id, found.restart, found.nodes) if found else ()
+        return cls(socket.gethostname(), _machine(), *process, *slurm)
 
     def alive(self, heartbeat: float) -> bool:
         """Whether the process still is, given its last heartbeat (seconds since 1970).
@@ -49,6 +60,10 @@ class Owner:
             return time.time() - heartbeat < DEAD_AFTER_SECONDS
         state, started = _state_and_start(self.pid)
         return state not in {"", "Z", "X"} and started == self.started
+
+    def was_before(self, other: Owner) -> bool:
+        """Whether it is an earlier start of the same job of Slurm, which has ended that one before it began anew."""
+        return bool(self.slurm) and self.slurm == other.slurm and self.restart < other.restart
 
 
 @cache
@@ -78,9 +93,13 @@ class Attempt:
     path: Path
     owner: Owner | None
     heartbeat: float
+    end: End | None = None
+    """Its last word; None if it goes on, or was killed without one."""
 
     def alive(self) -> bool:
         """Whether its process still runs (or, unknown, may yet)."""
+        if self.end is not None:
+            return False
         if self.owner is None:
             return time.time() - self.heartbeat < DEAD_AFTER_SECONDS
         return self.owner.alive(self.heartbeat)
@@ -96,10 +115,11 @@ def latest(directory: Path) -> Attempt | None:
         heartbeat, text = path.stat().st_mtime, path.read_text()
     except FileNotFoundError:  # released between the two looks
         return latest(directory)
+    end = endings.read(directory, number)
     try:
-        return Attempt(number, path, Owner(**json.loads(text)), heartbeat)
+        return Attempt(number, path, Owner(**json.loads(text)), heartbeat, end)
     except (ValueError, TypeError):
-        return Attempt(number, path, None, heartbeat)
+        return Attempt(number, path, None, heartbeat, end)
 
 
 def _highest(directory: Path) -> int:
@@ -111,6 +131,11 @@ def _highest(directory: Path) -> int:
 
 def _path(directory: Path, number: int) -> Path:
     return directory / f"{number:04d}"
+
+
+def _here(attempt: Attempt) -> bool:
+    """Whether its process can be seen, so that there is no doubt of its life."""
+    return attempt.owner is not None and bool(attempt.owner.machine) and attempt.owner.machine == _machine()
 
 
 class Claim:
@@ -144,6 +169,15 @@ class Claim:
             self._path.write_text(json.dumps(asdict(Owner("", "", 0, ""))))
             os.utime(self._path, (0, 0))
 
+    def end(self, end: End) -> None:
+        """Leave the last word and stop the heartbeat.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        endings.write(self._directory, self.number, end)
+        self.rest()
+
     def _beat(self) -> None:
         while not self._stop.wait(HEARTBEAT_SECONDS):
             try:
@@ -152,18 +186,28 @@ class Claim:
                 print(f"heartbeat {self._path}: {error}", file=sys.stderr)
 
 
-def acquire(directory: Path) -> Claim | None:
+def acquire(directory: Path, patience: float = 0.0) -> Claim | None:
     """Claim the next attempt in ``directory``, or None while somebody alive has it.
+
+    Args:
+        directory: ``attempts`` of a run.
+        patience: seconds to wait for the end of an owner elsewhere whose heart does not beat: it may have been killed
+            a moment ago.
 
     Raises:
         StorageError: the claim cannot be written.
     """
     with storage_errors(directory):
         directory.mkdir(parents=True, exist_ok=True)
+        me, deadline, beat = Owner.here(), time.monotonic() + patience, 0.0
         while True:
             last = latest(directory)
-            if last is not None and last.alive():
-                return None
+            if last is not None and last.alive() and not (last.owner and last.owner.was_before(me)):
+                beat = beat or last.heartbeat
+                if last.heartbeat != beat or time.monotonic() >= deadline or _here(last):
+                    return None
+                time.sleep(min(1.0, patience))
+                continue
             number = last.number + 1 if last else 1
             try:
                 descriptor = os.open(_path(directory, number), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
@@ -171,7 +215,7 @@ def acquire(directory: Path) -> Claim | None:
                 continue
             try:
                 with os.fdopen(descriptor, "w") as file:
-                    json.dump(asdict(Owner.here()), file)
+                    json.dump(asdict(me), file)
             except OSError:  # a full disk: leave no claim that nobody holds
                 _path(directory, number).unlink()
                 raise

@@ -138,7 +138,7 @@ def _advice(failed: Collection[Look]) -> list[str]:
             "(make: RERUN=retry) where neither does."
         )
     if again:
-        lines.append("Failures of the storage are tried again by the next run.")
+        lines.append("Failures of storage, memory or node are tried again by the next run.")
     return lines
 
 

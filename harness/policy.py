@@ -10,7 +10,7 @@ from harness.store import Store, shelve
 
 Policy = Literal["missing", "retry", "force", "never"]
 POLICIES: tuple[str, ...] = get_args(Policy)
-MENDED_OUTSIDE = frozenset({"storage"})
+MENDED_OUTSIDE = frozenset({"storage", "memory", "node"})
 """Failures of the machine, not of the job: they are tried again by every policy that runs anything."""
 
 

@@ -220,7 +220,7 @@ class Reconciler:
             return 0
         self._starts[job.name] = self._starts.get(job.name, 0) + 1
         directory = str(self._store.directory(job).absolute())
-        environment = worker.environment(job.threads)
+        environment = worker.apart(job.threads)
         self._mine[job.name] = executor.submit("harness.worker:main", directory, environment=environment)
         listener.started(job, self._starts[job.name])
         return 1

@@ -8,28 +8,37 @@ from __future__ import annotations
 import faulthandler
 import hashlib
 import json
+import multiprocessing
 import os
 import random
 import signal
+import socket
 import sys
+import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
-from typing import Literal, NoReturn
+from typing import Any, Literal
 
+from ground import stopping
 from ground.config import validate
 from ground.errors import DataError, StorageError, UserError, WeightsError
 from ground.files import storage_errors, write_json
 from ground.seeding import derive_seed
 from ground.stopping import Stopped
-from harness import claims, datasets, devices, keys, provenance, records, store
+from harness import allocation, claims, datasets, devices, failures, keys, provenance, records, store
+from harness.endings import End
 from harness.imports import Weights
 from harness.jobs import Job, Kind, Parent
 from harness.progress import Progress
 
 Outcome = Literal["done", "failed", "not mine", "stopped"]
+SIGNALS = (signal.SIGUSR2, signal.SIGTERM)
+"""The time limit is near; go."""
+EXIT_CODES: dict[Outcome, int] = {"done": 0, "failed": 1, "not mine": 3, "stopped": 4}
+"""Of the process: 0 only if the job is done, so that what Slurm starts ``afterok`` finds it so."""
 
 
 def environment(threads: int) -> dict[str, str | None]:
@@ -41,49 +50,92 @@ def environment(threads: int) -> dict[str, str | None]:
     return {**dict.fromkeys(names, str(threads)), **fixed, **dict.fromkeys(alone)}
 
 
-def main(directory: str) -> Outcome:
-    """A job's whole process: its output goes to ``log.txt``, SIGTERM stops it."""
+def apart(threads: int) -> dict[str, str | None]:
+    """`environment` of a job that is not Slurm's own: where it was started inside a job of Slurm it must not know."""
+    return {**environment(threads), **dict.fromkeys(allocation.NAMES)}
+
+
+def main(directory: str) -> int:
+    """A job's whole process; its exit code. Its output goes to ``log.txt``; SIGTERM, and SIGUSR2 where its time is
+    nearly up, ask it to leave a checkpoint and go."""
     path = Path(directory)
     log = os.open(path / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(log, sys.stdout.fileno())
     os.dup2(log, sys.stderr.fileno())
     faulthandler.enable()
-    signal.signal(signal.SIGTERM, _stop)
+    stopping.listen(*SIGNALS)
+    # Slurm signals every process of a job. Those that read data for it must live while it finishes its step.
+    os.register_at_fork(after_in_child=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS))
     try:
-        return execute(path)
+        return EXIT_CODES[execute(path)]
     except Stopped as reason:
         print(f"{_now()} stopped: {reason}", flush=True)
-        return "stopped"
-
-
-def _stop(number: int, _frame: FrameType | None) -> NoReturn:
-    raise Stopped(signal.Signals(number).name)
+        return EXIT_CODES["stopped"]
+    finally:
+        for child in multiprocessing.active_children():  # deaf to SIGTERM, by which Python would end them
+            child.kill()
 
 
 def execute(directory: Path) -> Outcome:
     """Do the job in ``directory``, unless it is done or somebody alive has it.
+
+    Returns:
+        What the job has come to; "not mine" if somebody else is at work on it.
 
     Raises:
         StorageError: there is no job here, or the record cannot be written.
         Stopped: asked to stop or taken over; no record is written.
     """
     job = store.read_job(directory)
-    claim = claims.acquire(directory / "attempts")
+    in_slurm = allocation.here()
+    claim = claims.acquire(directory / "attempts", patience=claims.DEAD_AFTER_SECONDS if in_slurm else 0.0)
     if claim is None:
         return "not mine"
     record, problem = records.read(directory, job)
     if record is not None:  # it was finished between the plan and now
         claim.release()
-        return "not mine"
+        return "done" if record["status"] == "done" else "failed"
     if problem:
         store.shelve(directory / "record.json", "bad")
     try:
-        return _attempt(job, directory, claim)
+        return _ended(lambda: _attempt(job, directory, claim), claim)
     finally:
         claim.rest()
 
 
-def _attempt(job: Job, directory: Path, claim: claims.Claim) -> Outcome:
+def _ended(attempt: Callable[[], tuple[Outcome, Mapping[str, str]]], claim: claims.Claim) -> Outcome:
+    """What an attempt has come to, written down as its last word."""
+    began, place = time.monotonic(), allocation.here()
+    slurm, restart = (place.id, place.restart) if place else ("", 0)
+
+    def leave(**words: Any) -> End:
+        seconds = round(time.monotonic() - began, 3)
+        end = End(seconds=seconds, host=socket.gethostname(), slurm=slurm, restart=restart, **words)
+        claim.end(end)
+        return end
+
+    try:
+        outcome, error = attempt()
+    except Stopped as stop:
+        stopping.deafen()
+        reason = str(stop)
+        number = reason if reason in signal.Signals.__members__ else ""
+        # Only where time was up: who was told to go was cancelled, or Slurm itself starts it anew.
+        again = place if number == "SIGUSR2" else None
+        end = leave(outcome="stopped", message=reason, signal=number, requeued=again is not None)
+        if again and (problem := allocation.requeue(again)):
+            print(f"{_now()} not requeued: {problem}", flush=True)
+            claim.end(replace(end, requeued=False, message=f"{reason}; not requeued: {problem}"))
+        raise
+    except UserError as fault:  # of the store: there is no record
+        leave(outcome="failed", kind=fault.kind, message=str(fault))
+        raise
+    leave(outcome=outcome, **error)
+    return outcome
+
+
+def _attempt(job: Job, directory: Path, claim: claims.Claim) -> tuple[Outcome, Mapping[str, str]]:
+    """Do the job and write its record; how it went, and the class and the words of a failure."""
     print(f"{_now()} attempt {claim.number}: {job.title} (seed {job.seed}, pid {os.getpid()})", flush=True)
     started, progress = _now(), Progress(directory, claim)
     metrics: Mapping[str, float] = {}
@@ -97,7 +149,9 @@ def _attempt(job: Job, directory: Path, claim: claims.Claim) -> Outcome:
             _cache(directory).clear()
     except Exception as fault:
         traceback.print_exc()
-        error = {"kind": "code", "message": "".join(traceback.format_exception_only(fault)).strip()}
+        if reason := stopping.pending():  # a reader of its data, or another process, was quicker to go
+            raise Stopped(reason) from fault
+        error = {"kind": failures.classify(fault), "message": "".join(traceback.format_exception_only(fault)).strip()}
     if error:
         print(f"{_now()} failed: {error['kind']}: {error['message']}", flush=True)
     progress.show()
@@ -126,7 +180,7 @@ def _attempt(job: Job, directory: Path, claim: claims.Claim) -> Outcome:
     }  # fmt: skip
     write_json(directory / "record.json", {**record, "digest": provenance.signed(record)})
     print(f"{_now()} {status} after {progress.seconds():.1f} s {json.dumps(record['metrics'])}", flush=True)
-    return status
+    return status, error or {}
 
 
 def _work(job: Job, directory: Path, progress: Progress) -> Mapping[str, float]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from ground import stopping
 from ground.errors import ConfigError, DataError
 from ground.progress import Report
 from pretrain import device as devices
@@ -118,6 +119,7 @@ def _pair(config: Correspondences, encoded: Pieces, paired: Pieces, device: torc
             own = features[index]
             rows.append(torch.cat([top_pairs(own, features[other], config.pair_share) for other in others]).cpu())
             report(len(bank) + index + 1, 2 * len(bank))
+            stopping.check()
         pairs = Ragged.stack([each.numpy().astype(np.uint16) for each in rows])
         arrays = {"pairs": pairs.values, "counts": pairs.counts, "neighbours": neighbours.numpy().astype(np.int32)}
         paired.keep(number, arrays)

@@ -16,6 +16,7 @@ from safetensors import safe_open
 from safetensors.numpy import save as safetensors
 from torch.utils.data import DataLoader, Dataset
 
+from ground import stopping
 from ground.errors import UserError
 from ground.files import atomic_path
 from ground.progress import Report
@@ -23,27 +24,29 @@ from pretrain.views.dataset import open_rgb
 
 PIECE = 512
 """Images of a piece. Batches never span two, so it decides how sums are rounded: changing it is a new ``version``."""
+SMALL_PIECE = 64
+"""Of work that takes seconds an image and knows no batches: what is lost when it has to stop."""
 
 Arrays = dict[str, NDArray[Any]]
 Item = TypeVar("Item")
 
 
 class Pieces:
-    """Named arrays for every ``PIECE`` images of a list, in files below ``folder``."""
+    """Named arrays for every ``size`` (or ``PIECE``) images of a list, in files below ``folder``."""
 
-    def __init__(self, folder: Path, images: int) -> None:
-        self.folder, self.images = folder, images
+    def __init__(self, folder: Path, images: int, size: int = 0) -> None:
+        self.folder, self.images, self.size = folder, images, size or PIECE
 
     def __len__(self) -> int:
-        return -(-self.images // PIECE)
+        return -(-self.images // self.size)
 
     def of(self, number: int) -> range:
         """The images of a piece."""
-        return range(number * PIECE, min((number + 1) * PIECE, self.images))
+        return range(number * self.size, min((number + 1) * self.size, self.images))
 
     def where(self, image: int) -> tuple[int, int]:
         """The number of an image's piece, and its place there."""
-        return divmod(image, PIECE)
+        return divmod(image, self.size)
 
     def missing(self) -> list[int]:
         """Numbers of the pieces still to be done."""
@@ -73,6 +76,7 @@ class Pieces:
             for done, item in islice(items, size):
                 yield item
                 report(done, total)
+                stopping.check()
 
         for number in missing:
             yield number, counted(len(self.of(number)))

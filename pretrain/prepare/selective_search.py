@@ -18,7 +18,7 @@ from ground.files import atomic_path
 from ground.progress import Report
 from ground.seeding import derive_seed
 from pretrain.inputs import SelectiveSearch
-from pretrain.prepare.pieces import Pieces
+from pretrain.prepare.pieces import SMALL_PIECE, Pieces
 from pretrain.prepare.ragged import Ragged, read_arrays
 
 NAME = "boxes.safetensors"
@@ -33,7 +33,7 @@ def run(config: SelectiveSearch, *, seed: int, images: list[Path], out: Path, re
     if not hasattr(cv2, "ximgproc"):
         remedy = "Reinstall opencv-contrib-python-headless: another OpenCV package lies over it."
         raise ConfigError("selective search", "this OpenCV has no `ximgproc`", remedy)
-    pieces = Pieces(out / "pieces", len(images))
+    pieces = Pieces(out / "small", len(images), SMALL_PIECE)
     if not (out / NAME).exists():
         find = partial(_boxes, images=images, config=config, seed=seed)
         for number, found in pieces.work(images, find, config.workers, report, total=len(images)):

@@ -15,10 +15,11 @@ from torch.amp.grad_scaler import GradScaler
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
-from ground import checkpoint, distributed
+from ground import checkpoint, distributed, stopping
 from ground.errors import UserError
 from ground.progress import Report
 from ground.seeding import derive_seed, generator
+from ground.stopping import Stopped
 from pretrain.branches.base import Geometry
 from pretrain.config import PretrainConfig
 from pretrain.model.norm import use_fused_norms
@@ -140,14 +141,20 @@ def train(trainer: Trainer, images: list[Path], out: Path, report: Report) -> di
         if not into:  # before the checkpoint: a training that goes on from it has no second chance
             _keep(trainer, out, epoch)
         due = time.monotonic() - last_saved > settings.checkpoint_minutes * 60
+        stop = stopping.asked()
         if distributed.world() > 1:
-            # Clocks differ. All follow the first one's, and ask only where the host has waited for the device anyway.
+            # Clocks differ, and signals arrive at different steps. All follow the first one's clock and any one's
+            # signal, and ask only where the host has waited for the device anyway.
             due = monitor.settled and distributed.of_first(due, trainer.device)
-        if due or step + 1 == steps:
+            stop = distributed.asked(trainer.device) if monitor.settled else ""
+        if due or stop or step + 1 == steps:
             monitor.flush()  # by every process; a diverged state is never saved
             if distributed.rank() == 0:
                 checkpoint.save(saved, step + 1, trainer.parts, reproducible(monitor.latest))
             last_saved = time.monotonic()
+        if stop and step + 1 < steps:
+            monitor.close()
+            raise Stopped(stop)
     monitor.close()
     return reproducible(monitor.latest)
 

@@ -41,6 +41,8 @@ class Monitor:
         self._pending: list[tuple[int, dict[str, Tensor], list[int]]] = []
         self._since, self._at = time.monotonic(), first
         self.latest: dict[str, float] = {}
+        """Of the last step that was told of: a checkpoint between two such steps changes nothing that is reported."""
+        self._read: dict[str, float] = {}
         self._warned = False
 
     def step(self, step: int, total: int, outcome: Outcome) -> None:
@@ -48,6 +50,7 @@ class Monitor:
         self._pending.append((step, outcome.losses, outcome.indices))
         if (step + 1) % self._every == 0 or step + 1 == total:
             self.flush()
+            self.latest = self._read
             self.latest["feature_std"] = float(feature_std(outcome.pooled))
             self._write(step, outcome)
         if distributed.rank() == 0:
@@ -76,7 +79,7 @@ class Monitor:
                 log.error("step %d, not finite, images: %s", step + 1, " ".join(map(str, images)))
                 raise _diverged(step, dict(zip(names, row.tolist(), strict=True)), images)
         last = table[-1].tolist()
-        self.latest = {f"loss/{name}": value for name, value in zip(names, last, strict=True)} | {"loss": sum(last)}
+        self._read = {f"loss/{name}": value for name, value in zip(names, last, strict=True)} | {"loss": sum(last)}
         self._pending.clear()
 
     def _write(self, step: int, outcome: Outcome) -> None:

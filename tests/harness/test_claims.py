@@ -9,8 +9,9 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from harness import claims
+from harness import claims, endings
 from harness.claims import Owner, acquire, latest
+from harness.endings import End
 
 
 def a_dead_process():
@@ -101,3 +102,57 @@ def test_of_many_that_claim_at_once_one_wins(tmp_path):
     for racer in racers:
         racer.communicate("end\n")
     assert sorted(answers) == ["1", "None", "None", "None"]
+
+
+def slurm(owner, **more):
+    return replace(owner, host="elsewhere", machine="another boot", **more)
+
+
+def test_an_earlier_start_of_the_same_slurm_job_is_over_at_once(tmp_path, monkeypatch):
+    claim_of(tmp_path, slurm(Owner.here(), slurm="7_3", restart=1))
+    for name, value in {"JOB_ID": "9", "ARRAY_JOB_ID": "7", "ARRAY_TASK_ID": "3", "RESTART_COUNT": "2"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    monkeypatch.setenv("SLURM_JOB_NODELIST", "gpu[01-02]")
+    claim = acquire(tmp_path)
+    assert (claim.number, latest(tmp_path).owner.slurm, latest(tmp_path).owner.nodes) == (2, "7_3", "gpu[01-02]")
+    claim.rest()
+
+
+@pytest.mark.parametrize(("index", "restart"), [("4", "2"), ("3", "1")])
+def test_another_job_or_the_same_start_is_not_over(tmp_path, monkeypatch, index, restart):
+    claim_of(tmp_path, slurm(Owner.here(), slurm="7_3", restart=1))
+    for name, value in {"JOB_ID": "9", "ARRAY_JOB_ID": "7", "ARRAY_TASK_ID": index, "RESTART_COUNT": restart}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    assert acquire(tmp_path) is None
+
+
+def test_an_attempt_that_has_left_its_last_word_is_over_however_young_its_heartbeat(tmp_path):
+    claim = acquire(tmp_path)
+    claim.end(End("stopped", 1.5, message="SIGTERM", signal="SIGTERM"))
+    assert not latest(tmp_path).alive()
+    assert latest(tmp_path).end.signal == "SIGTERM"
+    second = acquire(tmp_path)
+    assert second.number == 2
+    ends = endings.all_of(tmp_path)
+    assert (ends[1].outcome, ends[1].seconds, ends[2]) == ("stopped", 1.5, None)
+    second.rest()
+
+
+def test_a_claim_of_before_slurm_was_known_is_read(tmp_path):
+    old = {name: value for name, value in asdict(Owner.here()).items() if name not in {"slurm", "restart", "nodes"}}
+    (tmp_path / "0001").write_text(json.dumps(old))
+    assert latest(tmp_path).owner == Owner.here()
+    assert latest(tmp_path).alive()
+
+
+def test_a_newcomer_with_patience_waits_for_a_heart_that_has_stopped_and_not_for_one_that_beats(tmp_path, monkeypatch):
+    monkeypatch.setattr(claims, "DEAD_AFTER_SECONDS", 0.3)
+    claim_of(tmp_path, slurm(Owner.here()))
+    claim = acquire(tmp_path, patience=5)
+    assert claim.number == 2
+    claim.rest()
+    claim_of(tmp_path, slurm(Owner.here()), age=-100, number=3)
+    looks = iter([100.0, 200.0])
+    see = claims.latest
+    monkeypatch.setattr(claims, "latest", lambda folder: replace(see(folder), heartbeat=time.time() + next(looks)))
+    assert acquire(tmp_path, patience=1) is None

@@ -103,7 +103,8 @@ def test_status_shows_every_run(place, planned, runs, capsys):
     do(runs, *planned.jobs[:4])
     place.fail("random-init", "code")
     do(runs, planned.jobs[6])
-    (runs.directory(planned.jobs[3]) / "record.json").unlink()  # this process lives: its claim is running
+    (runs.directory(planned.jobs[3]) / "record.json").unlink()  # this process lives: its claim is running …
+    (runs.directory(planned.jobs[3]) / "attempts" / "0001.end").unlink()  # … if it has not said that it is over
     lines = {line.split("  ")[0]: line.split()[1:] for line in output(capsys, "status", "1").splitlines() if line}
     assert lines["BYOL"] == ["✓", "done", "✓✗"]
     assert lines["PixCon-SR"] == ["▶", "running", "100%", "··"]
@@ -359,7 +360,7 @@ def test_advice_follows_what_the_next_run_will_do(place, planned, runs):
     place.fail("pixcon-sr", "data")
     do(runs, planned.jobs[0], planned.jobs[3])
     storage, data = runs.look(planned.jobs[0]), runs.look(planned.jobs[3])
-    assert commands._advice([storage]) == ["Failures of the storage are tried again by the next run."]
+    assert commands._advice([storage]) == ["Failures of storage, memory or node are tried again by the next run."]
     (line,) = commands._advice([data])
     assert "--rerun retry" in line
     killed = runs.look(planned.jobs[6])

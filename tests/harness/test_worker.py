@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from ground import stopping
 from ground.errors import StorageError
 from ground.stopping import Stopped
-from harness import claims, progress, worker
+from harness import claims, endings, policy, progress, worker
 from harness.store import Store
 
 
@@ -58,9 +59,9 @@ def test_a_finished_job_is_not_done_again(runs, planned, place, monkeypatch):
     worker.execute(directory)
     another_process(monkeypatch)
     before = (directory / "record.json").read_bytes()
-    assert worker.execute(directory) == "not mine"
+    assert worker.execute(directory) == "done"
     assert (directory / "record.json").read_bytes() == before
-    assert os.listdir(directory / "attempts") == ["0001"]
+    assert sorted(os.listdir(directory / "attempts")) == ["0001", "0001.end"]
     assert place.names() == ["byol"]
 
 
@@ -214,8 +215,9 @@ def test_the_log_holds_all_output(place, runs, planned):
 
     directory = runs.directory(planned.jobs[0])
     place.fail("byol", "code")
-    code = f"from harness import worker; print(worker.main({str(directory)!r}))"
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    code = f"import sys; from harness import worker; sys.exit(worker.main({str(directory)!r}))"
+    ended = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
+    assert ended.returncode == worker.EXIT_CODES["failed"], ended.stderr
     log = Path(directory / "log.txt").read_text()
     assert "attempt 1: pretrain byol" in log
     assert "Traceback" in log
@@ -318,3 +320,78 @@ def test_shared_work_is_not_done_on_other_settings_or_images(chained, planned):
     (planned.source.root / "coco" / "train2017" / "2.jpg").write_text("new")
     worker.execute(path.parent)
     assert "changed after the job was planned" in record(runs, regions)["error"]["message"]
+
+
+def end_of(runs, job, number=1):
+    return endings.read(runs.directory(job) / "attempts", number)
+
+
+def test_every_attempt_leaves_a_last_word(runs, planned, place):
+    done, failed = planned.jobs[0], planned.jobs[3]
+    place.fail("pixcon-sr", "data")
+    worker.execute(runs.directory(done))
+    worker.execute(runs.directory(failed))
+    assert (end_of(runs, done).outcome, end_of(runs, done).kind) == ("done", "")
+    word = end_of(runs, failed)
+    assert (word.outcome, word.kind, word.message) == ("failed", "data", "scenes/1.jpg: is truncated. Replace it.")
+    assert runs.look(failed).attempt is None or not runs.look(failed).attempt.alive()
+
+
+@pytest.mark.parametrize(("reason", "asks"), [("SIGUSR2", "requeue 7_0\n"), ("SIGTERM", "")])
+def test_a_job_whose_time_is_up_has_itself_requeued_and_one_told_to_go_does_not(
+    runs, planned, monkeypatch, tmp_path, stopped_at, reason, asks
+):
+    from pretrain import run
+
+    (tmp_path / "scontrol").write_text(
+        f'#!/bin/sh\nls {runs.directory(planned.jobs[0])}/attempts > {tmp_path}/then\necho "$@" > {tmp_path}/asked\n'
+    )
+    (tmp_path / "scontrol").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    for name, value in {"JOB_ID": "9", "ARRAY_JOB_ID": "7", "ARRAY_TASK_ID": "0"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+
+    def work(report):
+        monkeypatch.setattr(run, "run", lambda config, **keywords: (report(1, 2), stopping.check()))
+        worker.execute(runs.directory(planned.jobs[0]))
+
+    stopped_at(1, work, reason)
+    end = end_of(runs, planned.jobs[0])
+    assert (end.outcome, end.signal, end.requeued, end.slurm) == ("stopped", reason, bool(asks), "7_0")
+    assert (tmp_path / "asked").exists() is bool(asks)
+    if asks:
+        assert (tmp_path / "asked").read_text() == asks
+        assert "0001.end" in (tmp_path / "then").read_text()  # Slurm kills: the last word comes first
+    assert runs.look(planned.jobs[0]).state == "interrupted"
+    assert not (runs.directory(planned.jobs[0]) / "record.json").exists()
+
+
+def test_an_error_after_a_request_to_stop_is_no_failure(runs, planned, monkeypatch, stopped_at):
+    from pretrain import run
+
+    def work(report):
+        def torn(config, **keywords):
+            report(1, 2)
+            raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Terminated.")
+
+        monkeypatch.setattr(run, "run", torn)
+        worker.execute(runs.directory(planned.jobs[0]))
+
+    stopped_at(1, work)
+    assert end_of(runs, planned.jobs[0]).signal == "SIGTERM"
+    assert not (runs.directory(planned.jobs[0]) / "record.json").exists()
+
+
+def test_a_job_without_memory_says_so_and_is_tried_again(runs, planned, monkeypatch):
+    from pretrain import run
+
+    monkeypatch.setattr(run, "run", lambda config, **keywords: bytearray(2**62))
+    assert worker.execute(runs.directory(planned.jobs[0])) == "failed"
+    assert record(runs, planned.jobs[0])["error"]["kind"] == end_of(runs, planned.jobs[0]).kind == "memory"
+    policy.apply(runs, planned.jobs[:1], "missing")
+    assert runs.look(planned.jobs[0]).state == "interrupted"
+
+
+def test_a_job_that_is_not_slurms_own_does_not_know_of_slurm():
+    assert worker.apart(1)["SLURM_JOB_ID"] is None
+    assert "SLURM_JOB_ID" not in worker.environment(1)

@@ -51,6 +51,7 @@ def digest(path):
 def small_pieces(monkeypatch):
     """Pieces of 6 images: 20 of them make four, the last one short."""
     monkeypatch.setattr(pieces, "PIECE", 6)
+    monkeypatch.setattr(selective_search, "SMALL_PIECE", 6)
 
 
 @pytest.fixture
@@ -233,3 +234,18 @@ def test_ragged_rows_are_found_again():
     assert len(ragged) == 3
     assert ragged.counts.tolist() == [3, 0, 1]
     assert all(np.array_equal(ragged[index], each) for index, each in enumerate(rows))
+
+
+def test_asked_to_stop_it_goes_after_the_image_and_ends_in_the_same_bytes(photos, boxes, stage1, tmp_path, stopped_at):
+    def search(report):
+        prepare.run(SEARCH, seed=0, inputs={}, folders=[photos], out=tmp_path / "again", report=report)
+
+    assert stopped_at(9, search) == 9
+    assert [path.name for path in (tmp_path / "again" / "small").iterdir()] == ["000000.safetensors"]
+    search(lambda *_, **__: None)
+    assert digest(tmp_path / "again" / selective_search.NAME) == digest(boxes / selective_search.NAME)
+    correspond(ALIKE, photos, boxes, stage1, tmp_path / "whole")
+    for at in (9, 33):  # in the encoding and in the pairing
+        assert stopped_at(at, lambda r: correspond(ALIKE, photos, boxes, stage1, tmp_path / "cut", report=r)) == at
+    correspond(ALIKE, photos, boxes, stage1, tmp_path / "cut")
+    assert digest(tmp_path / "cut" / found.NAME) == digest(tmp_path / "whole" / found.NAME)

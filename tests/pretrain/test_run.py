@@ -97,6 +97,28 @@ def test_killed_in_the_middle_of_an_epoch_it_ends_in_the_same_bits(recipe, tiny,
     assert digest(tmp_path / "cut") == digest(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("reason", ["SIGTERM", "SIGUSR2"])
+def test_asked_to_stop_it_saves_after_the_step_and_ends_in_the_same_bits(tiny, photos, tmp_path, stopped_at, reason):
+    config = tiny("densecl", {"train": {"log_every": 3}})  # no checkpoint before the end but the one at the signal
+
+    def train(name, report, told=None):
+        keep = told if told is not None else {}
+
+        def listen(step, total, **numbers):
+            keep[step] = numbers.get("loss")
+            report(step, total, **numbers)
+
+        return run(config, seed=0, folders=[photos], out=tmp_path / name, report=listen)
+
+    told, again = {}, {}
+    whole = train("whole", lambda *_, **__: None, told)
+    assert stopped_at(2, lambda report: train("cut", report, again), reason) == 2
+    assert torch.load(tmp_path / "cut" / "checkpoint.pt", weights_only=True)["step"] == 2
+    assert train("cut", lambda *_, **__: None, again) == whole
+    assert digest(tmp_path / "cut") == digest(tmp_path / "whole")
+    assert again == told  # the curve, too, whatever the step at which the checkpoint was written
+
+
 def test_killed_between_training_and_export_it_only_exports(tiny, photos, tmp_path):
     config = tiny("byol")
     metrics = run(config, seed=0, folders=[photos], out=tmp_path / "out")

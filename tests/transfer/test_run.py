@@ -53,6 +53,17 @@ def test_a_killed_run_ends_in_the_same_bits(fine_tune, at):
     assert same(folder, again)
 
 
+@pytest.mark.parametrize(("at", "last"), [(3, 3), (5, 7), (7, 7), (11, 11)], ids=["early", "last", "BN", "test"])
+def test_asked_to_stop_it_saves_and_goes_and_ends_in_the_same_bits(fine_tune, stopped_at, at, last):
+    straight, folder = fine_tune("straight")
+    assert stopped_at(at, lambda report: fine_tune("stopped", report=report), "SIGUSR2") == last
+    saved = torch.load(folder.parent / "stopped" / "checkpoint.pt", weights_only=True)["step"]
+    assert saved == min(at + 1, 6)  # the step that was under way is finished first
+    resumed, again = fine_tune("stopped")
+    assert resumed == straight
+    assert same(folder, again)
+
+
 @pytest.mark.parametrize("part", [0, 0.001, 0.5, 0.999])
 def test_a_checkpoint_cut_short_is_named(fine_tune, tmp_path, part):
     with pytest.raises(Killed):

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ground import stopping
 from ground.progress import Report
 from ground.seeding import derive_seed
 from transfer.detection import torchvision
@@ -84,6 +85,7 @@ def detect(
         if "masks" in found:
             masks += pasted(found["masks"].cpu()[kept], clipped[kept], labelled.height, labelled.width)
         tested(place + 1)
+        stopping.check()
     return Detections(
         np.concatenate(places), np.concatenate(labels), np.concatenate(scores), np.concatenate(boxes), tuple(masks)
     )

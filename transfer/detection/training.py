@@ -13,11 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
-from ground import checkpoint
+from ground import checkpoint, stopping
 from ground.errors import DivergedError
 from ground.files import storage_errors
 from ground.progress import Report
 from ground.seeding import derive_seed
+from ground.stopping import Stopped
 from transfer.detection.detector import Detector
 from transfer.detection.precise_bn import renew
 from transfer.detection.samples import Sample, batches
@@ -80,9 +81,12 @@ class Trainer:
                 numbers = self._step(iteration, next(stream), sgd)
                 for name, value in numbers.items():
                     curves.add_scalar(f"train/{name}", value, iteration + 1)
-                if (iteration + 1) % self.config.checkpoint_every == 0 or iteration + 1 == schedule.iterations:
+                stop, last = stopping.asked(), iteration + 1 == schedule.iterations
+                if (iteration + 1) % self.config.checkpoint_every == 0 or last or stop:
                     checkpoint.save(path, iteration + 1, parts)
                     curves.flush()
+                if stop and not last:
+                    raise Stopped(stop)
                 self.report(iteration + 1, self.total, loss=numbers["loss"], lr=numbers["lr"])
         numbered = enumerate(islice(stream, schedule.precise_bn_iterations), schedule.iterations)
         renew(self.model, self._unlearnt, numbered)
@@ -118,6 +122,7 @@ class Trainer:
         iteration, batch = numbered
         self._losses(iteration, batch)
         self.report(iteration + 1, self.total)
+        stopping.check()
 
     @contextmanager
     def _curves(self, start: int) -> Iterator[SummaryWriter]:

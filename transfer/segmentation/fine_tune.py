@@ -20,7 +20,7 @@ stub.install()
 # mmsegmentation registers its classes, and ours, when they are imported.
 from transfer.segmentation import backbone, metric, reading, sampler  # noqa: E402, F401
 from transfer.segmentation.config import settings  # noqa: E402
-from transfer.segmentation.hooks import Guard, Own, Tell  # noqa: E402
+from transfer.segmentation.hooks import Guard, Leave, Own, Tell  # noqa: E402
 from transfer.segmentation.isolation import isolated  # noqa: E402
 from transfer.segmentation.runner import TaskRunner  # noqa: E402
 
@@ -63,7 +63,7 @@ def fine_tune(
                 )
             )  # fmt: skip
             tell.tests = len(runner.test_dataloader.dataset)
-            for hook in (Guard(config.name, seed), Own(run), tell):
+            for hook in (Guard(config.name, seed), Own(run), tell, Leave()):
                 runner.register_hook(hook)
             runner.train()
             found: dict[str, Any] = runner.test()

@@ -12,10 +12,11 @@ from mmengine.runner import Runner
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from ground import distributed
+from ground import distributed, stopping
 from ground.errors import DivergedError
 from ground.progress import Report
 from ground.seeding import derive_seed
+from ground.stopping import Stopped
 from transfer.facts import Facts
 
 Batch = dict[str, Any]
@@ -57,12 +58,13 @@ class Guard(Hook):
             raise DivergedError(where, f"{said} on images {names}", remedy)
 
     def before_test_iter(self, runner: Runner, batch_idx: int, data_batch: Batch | None = None) -> None:
-        """Look for a fault.
+        """Look for a fault, or a request to stop; the checkpoint of the last iteration is there.
 
         Raises:
             DataError: a file of the batch is at fault.
         """
         _raise_fault(data_batch)
+        stopping.check()
 
 
 def _raise_fault(batch: Batch | None) -> None:
@@ -92,6 +94,25 @@ class Own(Hook):
             WeightsError: it is of another run.
         """
         self.run.load_state_dict(checkpoint["meta"]["run"])
+
+
+class Leave(Hook):
+    """A request to stop is met after an iteration, by all processes after the same one."""
+
+    priority = "LOWEST"  # after the step of the schedule and the checkpoint that is due; register it after ``Tell``
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Batch | None = None, outputs: Losses | None = None
+    ) -> None:
+        """Save all that is needed to go on.
+
+        Raises:
+            Stopped: somebody asked.
+        """
+        reason = distributed.asked(torch.device(runner.cfg.run.device))  # ``Guard`` has waited for the device
+        if reason and runner.iter + 1 < runner.max_iters:
+            runner.save_checkpoint(runner.work_dir, "checkpoint.pt", by_epoch=False)
+            raise Stopped(reason)
 
 
 class Tell(Hook):

@@ -11,6 +11,7 @@ import os
 import time
 from pathlib import Path
 
+from ground import stopping
 from ground.errors import DataError, StorageError
 from ground.files import write_json
 
@@ -45,9 +46,11 @@ def chain(name, start, steps, out, report):
     for step in range(done, steps):
         value = hashlib.sha256(value.encode()).hexdigest()
         write_json(checkpoint, (step + 1, value))
+        stopping.check()
         report(step + 1, steps, loss=_number(value))
         while step == steps // 2 and (control() / f"hold.{name}").exists():
             time.sleep(0.01)
+            stopping.check()
             report(step + 1, steps, loss=_number(value))
     del meal
     with open(control() / "completions", "a") as file:

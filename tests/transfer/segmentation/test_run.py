@@ -60,6 +60,17 @@ def test_a_killed_run_ends_in_the_same_bits(task, fine_tune):
     assert same(folder, again)
 
 
+def test_asked_to_stop_it_saves_and_goes_and_ends_in_the_same_bits(voc, fine_tune, stopped_at):
+    straight, folder = fine_tune(voc, "straight")
+    for at, saved in ((3, 3), (7, 6)):  # between checkpoints, and in the test
+        assert stopped_at(at, lambda report: fine_tune(voc, "stopped", report=report)) == at
+        state = torch.load(folder.parent / "stopped" / "checkpoint.pt", weights_only=True)
+        assert state["meta"]["iter"] == saved
+    resumed, again = fine_tune(voc, "stopped")
+    assert resumed == straight
+    assert same(folder, again)
+
+
 def test_what_a_run_leaves_and_says(task, fine_tune, capfd):
     heard = []
     metrics, folder = fine_tune(task, "out", report=lambda step, total, **numbers: heard.append((step, total, numbers)))

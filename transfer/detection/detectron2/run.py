@@ -15,7 +15,7 @@ from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
 from torch import nn
 
-from ground import distributed
+from ground import distributed, stopping
 from ground.errors import ConfigError
 from ground.files import storage_errors
 from ground.progress import Report
@@ -127,7 +127,7 @@ class Tester:
         """
         collector = Collector()
         own = [self.voc.evaluator(self.name)] if self.voc else []
-        loader = Batches(test_loader(self.cfg, self.name), lambda done, _: self.report(self.trained + done, self.total))
+        loader = Batches(test_loader(self.cfg, self.name), lambda done, _: self._tell(done))
         results: dict[str, Any] = inference_on_dataset(model, loader, [*own, collector])
         self.found = collector.detections()
         self.report(self.total, self.total)
@@ -135,3 +135,8 @@ class Tester:
             agree(results["bbox"], voc.measure(self.config, self.labels, self.found))
             self.voc.remove()
         return results
+
+    def _tell(self, done: int) -> None:
+        """That so many images are tested; nothing of a test is kept, so here it may stop."""
+        self.report(self.trained + done, self.total)
+        stopping.check()

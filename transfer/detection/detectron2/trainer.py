@@ -19,9 +19,11 @@ from torch import nn
 from torch.amp.grad_scaler import GradScaler
 from torch.utils.tensorboard import SummaryWriter
 
+from ground import distributed, stopping
 from ground.errors import DivergedError
 from ground.files import storage_errors
 from ground.progress import Report
+from ground.stopping import Stopped
 from transfer.detection.detectron2.checkpoints import Checkpointer
 from transfer.detection.detectron2.data import Batches, Entry, Images, seed_network, train_loader
 from transfer.detection_config import DetectionTask
@@ -90,6 +92,7 @@ class Trainer(DefaultTrainer):
     def _begin_unlearnt(self, iteration: int, batch: list[Entry]) -> None:
         self._begin(iteration, batch)
         self.run.report(iteration, self.run.total)
+        stopping.asked()  # seen: the checkpoint of the last iteration follows, and testing stops at once
 
     def build_hooks(self) -> list[HookBase]:
         """``DefaultTrainer``'s, with ours between."""
@@ -104,6 +107,7 @@ class Trainer(DefaultTrainer):
             if self.checkpointer.has_checkpoint():
                 keeper.recent_checkpoints.append(self.checkpointer.get_checkpoint_file())
             wanted.append(keeper)
+        wanted.append(Leave())
         wanted.append(EvalAtEnd(0, self._test))
         if comm.is_main_process():
             wanted.append(hooks.PeriodicWriter([CommonMetricPrinter(self.max_iter)], period=PRINT_EVERY))
@@ -142,6 +146,22 @@ class EvalAtEnd(hooks.EvalHook):
         """Test, if training is through."""
         if self.trainer.iter >= self.trainer.max_iter:
             super().after_train()
+
+
+class Leave(HookBase):
+    """A request to stop is met after an iteration, by all processes after the same one."""
+
+    def after_step(self) -> None:
+        """Save all that is needed to go on.
+
+        Raises:
+            Stopped: somebody asked.
+        """
+        trainer = self.trainer
+        reason = distributed.asked(next(trainer.model.parameters()).device)  # the losses were read, so it has waited
+        if reason and trainer.iter + 1 < trainer.max_iter:
+            trainer.checkpointer.save(f"model_{trainer.iter:07d}", iteration=trainer.iter)
+            raise Stopped(reason)
 
 
 class Watch(HookBase):

@@ -70,6 +70,17 @@ def test_killed_anywhere_it_ends_in_the_same_bits(fine_tune, tmp_path):
     assert {"train/lr", "train/loss_cls", "train/loss_rpn_loc"} <= set(curves.Tags()["scalars"])
 
 
+def test_asked_to_stop_it_saves_and_goes_and_ends_in_the_same_bits(fine_tune, tmp_path, stopped_at):
+    straight, folder = fine_tune("straight")
+    for at in (1, 3, 10):  # between checkpoints, and in the test
+        stopped_at(at, lambda report: fine_tune("stopped", report=report))
+        left = sorted(path.name for path in (tmp_path / "stopped" / "detectron2").glob("*.pth"))
+        assert left[-1] == ("model_final.pth" if at == 10 else f"model_{at - 1:07d}.pth")
+    resumed, again = fine_tune("stopped")
+    assert resumed == straight
+    assert same(folder, again)
+
+
 def test_what_cannot_change_a_result_does_not(fine_tune):
     _, plain = fine_tune("plain")
     _, other = fine_tune("other", workers=2, checkpoint_every=5)

@@ -1,0 +1,29 @@
+"""What tests of several rooms need."""
+
+import pytest
+
+from ground import stopping
+from ground.stopping import Stopped
+
+
+@pytest.fixture
+def stopped_at():
+    """``stopped_at(step, work)``: ``work(report)`` is asked to stop when it reports the step, and does; gives the last
+    step that it reported. Then it is as if nobody had asked."""
+
+    def interrupt(at, work, reason="SIGTERM"):
+        steps = []
+
+        def report(step, total, **numbers):
+            steps.append(step)
+            if step == at:
+                stopping.ask(reason)
+
+        with pytest.raises(Stopped, match=reason):
+            work(report)
+        stopping.forget()
+        return steps[-1]
+
+    stopping.forget()
+    yield interrupt
+    stopping.forget()
