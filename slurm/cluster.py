@@ -79,6 +79,8 @@ class Cluster(Strict):
     """Lines of shell before the job: ``module load …``, ``source …``."""
     options: dict[str, str | int] = Field(default_factory=dict)
     """Further options of sbatch, by their long name."""
+    accounting: bool = True
+    """Whether sacct is asked about jobs that the controller has forgotten. Where it does not answer nothing is lost."""
     warning_seconds: PositiveInt = 120
     """How long before the time limit a job is told to leave a checkpoint."""
     max_array: PositiveInt | None = None

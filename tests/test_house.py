@@ -34,7 +34,8 @@ LIGHT = [
     "transfer.layouts.ade20k", "transfer.layouts.cityscapes", "transfer.layouts.coco", "transfer.layouts.voc",
     "transfer.layouts.voc_maps",
     "results.layout", "results.published",
-    "slurm.executor", "slurm.cluster", "slurm.requests", "harness.cli", "benchmarks.base",
+    "slurm.executor", "slurm.cluster", "slurm.requests", "slurm.submit", "slurm.queue", "slurm.entry",
+    "harness.cli", "benchmarks.base",
 ]  # fmt: skip
 
 

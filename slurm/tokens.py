@@ -1,0 +1,158 @@
+"""What lies on disk of a submission, so that neither a killed submitter nor a lost answer loses or doubles a job.
+
+    STORE/.slurm/hb-3f9ab2c41d07/    the token: also the job's name in Slurm
+        submission.json              written before sbatch is called
+        batch.sh                     what sbatch got
+        id                           Slurm's id of the array, or "dropped"; made by link(2), so the first word holds
+        123_4_0_log.out              stdout and stderr of task 4, process 0, of every restart
+        ended-4-0                    exit code of task 4, restart 0
+
+Who learns the id writes ``id``: the submitter, whoever finds the token in the queue, or the job itself when it starts.
+Who gives a submission up writes "dropped" there. A job that finds another word than its own id goes at once, so one
+that reaches Slurm late does no harm.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from ground.errors import ConfigError
+from ground.files import storage_errors, write_json
+from slurm.requests import Request, Submission, Task
+
+DROPPED = "dropped"
+_TOKEN = re.compile(r"^hb-[0-9a-f]{12}$")
+_ENDED = re.compile(r"^ended-(\d+)-(\d+)$")
+
+
+@dataclass(frozen=True)
+class Call:
+    """What every task of a submission calls, and in which environment."""
+
+    function: str
+    """``package.module:function``; gets a task's arguments."""
+    environment: Mapping[str, str | None]
+    """Laid over the job's own; None unsets a variable."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How one start of a task ended, as its batch script saw it."""
+
+    restart: int
+    code: int
+    """Of srun: 128 + signal for a process that was killed."""
+
+
+def new(request: Request, tasks: tuple[Task, ...], after: tuple[str, ...], created: float) -> Submission:
+    """A submission with a token that nobody has; writes nothing."""
+    return Submission(f"hb-{uuid.uuid4().hex[:12]}", request, tasks, after, created)
+
+
+def write(home: Path, submission: Submission, call: Call) -> Path:
+    """Write a submission down; its folder.
+
+    Raises:
+        StorageError: the disk is full or read-only.
+    """
+    folder = folder_of(home, submission.token)
+    content = {"submission": asdict(replace(submission, job_id=None)), "call": asdict(call)}
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / "submission.json", content)
+    return folder
+
+
+def folder_of(home: Path, token: str) -> Path:
+    """Where a submission lies.
+
+    Raises:
+        ConfigError: a path that Slurm would read as a pattern.
+    """
+    if "%" in str(home.absolute()) or "\n" in str(home):
+        raise ConfigError(home, "Slurm takes a per cent sign in a path for a pattern", "Choose another folder.")
+    return home.absolute() / token
+
+
+def read(folder: Path) -> tuple[Submission, Call] | None:
+    """A submission as it was written down, with its id if that is known; None if it never was, or was dropped."""
+    try:
+        content = json.loads((folder / "submission.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    told = content["submission"]
+    identity = job_id(folder)
+    if identity == DROPPED:
+        return None
+    request = Request(**{**told["request"], "exclude": tuple(told["request"]["exclude"])})
+    tasks = tuple(Task(each["name"], tuple(each["arguments"])) for each in told["tasks"])
+    submission = Submission(told["token"], request, tasks, tuple(told["after"]), told["created"], identity)
+    return submission, Call(**content["call"])
+
+
+def job_id(folder: Path) -> str | None:
+    """Slurm's id, ``DROPPED``, or None while nobody knows."""
+    try:
+        return (folder / "id").read_text(encoding="ascii").strip() or None
+    except FileNotFoundError:
+        return None
+
+
+def decide(folder: Path, word: str) -> str:
+    """Write an id or ``DROPPED`` unless somebody was first; the word that holds.
+
+    Raises:
+        StorageError: the disk is full or read-only.
+    """
+    part = folder / f".id-{uuid.uuid4().hex[:8]}"
+    with storage_errors(folder):
+        try:
+            part.write_text(f"{word}\n", encoding="ascii")
+            os.link(part, folder / "id")
+        except FileExistsError:
+            pass
+        finally:
+            part.unlink(missing_ok=True)
+    return job_id(folder) or word
+
+
+def folders(home: Path) -> list[Path]:
+    """Of all submissions, sorted by token."""
+    try:
+        return sorted(path for path in home.absolute().iterdir() if _TOKEN.match(path.name))
+    except FileNotFoundError:
+        return []
+
+
+def ended(home: Path, submission: Submission) -> dict[int, list[Ended]]:
+    """How the starts of each task ended, as far as their batch scripts lived to tell: task → in order of restarts."""
+    found: dict[int, list[Ended]] = {}
+    folder = folder_of(home, submission.token)
+    for name in os.listdir(folder) if folder.is_dir() else []:
+        if match := _ENDED.match(name):
+            text = (folder / name).read_text(encoding="ascii").strip()
+            found.setdefault(int(match[1]), []).append(Ended(int(match[2]), int(text)))
+    return {index: sorted(each, key=lambda one: one.restart) for index, each in sorted(found.items())}
+
+
+def log(home: Path, submission: Submission, index: int, process: int = 0) -> Path:
+    """What a task wrote to stdout and stderr before its job had a log of its own."""
+    return folder_of(home, submission.token) / f"{submission.job_id}_{index}_{process}_log.out"
+
+
+def remove(folder: Path) -> None:
+    """Delete a submission; it is gone at once for whoever lists them."""
+    going = folder.with_name(f".gone-{folder.name}-{uuid.uuid4().hex[:8]}")
+    with storage_errors(folder):
+        try:
+            folder.rename(going)
+        except FileNotFoundError:
+            return
+        shutil.rmtree(going, ignore_errors=True)
