@@ -16,7 +16,13 @@ from typing import Any
 
 PACKAGES = (
     "dense-ssl-bench", "torch", "torchvision", "numpy", "pillow", "pycocotools", "safetensors", "detectron2",
+    "mmengine", "mmcv-lite", "mmsegmentation", "opencv-contrib-python-headless", "submitit",
+    "nvidia-cudnn-cu12", "nvidia-cudnn-cu13", "nvidia-nccl-cu12", "nvidia-nccl-cu13",
 )  # fmt: skip
+ROOMS = ("ground", "slurm", "pretrain", "transfer", "results", "harness", "benchmarks")
+"""Folders that hold our code."""
+ABOUT = "taken.json"
+"""In a snapshot of the code: which revision it is of."""
 
 
 def versions() -> dict[str, str]:
@@ -31,11 +37,33 @@ def versions() -> dict[str, str]:
 
 
 def code(source: Path = Path(__file__)) -> dict[str, str | bool]:
-    """Revision of ``source``'s repository and whether it was changed since; empty when it is in none."""
+    """Revision of ``source``'s repository, whether it was changed since, and the SHA-256 of all that differs, new files
+    of the rooms included; empty when it is in none. Of a snapshot: what held when it was taken, and its name."""
     here = source.parent
+    if (about := here.parent / ABOUT).is_file():
+        told: dict[str, str | bool] = json.loads(about.read_text(encoding="utf-8"))
+        return {"snapshot": told.pop("hash"), **told}
     if not _git(here, "ls-files", source.name):
         return {}
-    return {"revision": _git(here, "rev-parse", "HEAD"), "dirty": bool(_git(here, "status", "--porcelain", "-uno"))}
+    found: dict[str, str | bool] = {
+        "revision": _git(here, "rev-parse", "HEAD"), "dirty": bool(_git(here, "status", "--porcelain", "-uno"))
+    }  # fmt: skip
+    difference = _difference(Path(_git(here, "rev-parse", "--show-toplevel")))
+    return found | ({"diff_sha256": difference} if difference else {})
+
+
+def _difference(top: Path) -> str:
+    """SHA-256 (hex) of what git would show as changed since the revision, and of new files in the rooms; empty if there
+    is nothing of the kind."""
+    changed = _git(top, "diff", "HEAD", "--binary", "--no-ext-diff", "--no-textconv")
+    new = _git(top, "ls-files", "--others", "--exclude-standard", "--", *(f"{room}/" for room in ROOMS))
+    if not changed and not new:
+        return ""
+    whole = hashlib.sha256(changed.encode(errors="surrogateescape"))
+    for name in new.splitlines():
+        path = top / name
+        whole.update(f"{name}\0".encode() + (path.read_bytes() if path.is_file() else b""))
+    return whole.hexdigest()
 
 
 def changed(revision: str, folders: tuple[str, ...], source: Path = Path(__file__)) -> int | None:
@@ -48,7 +76,10 @@ def changed(revision: str, folders: tuple[str, ...], source: Path = Path(__file_
 
 def _git(folder: Path, *arguments: str) -> str:
     try:
-        answer = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=30)
+        answer = subprocess.run(
+            ["git", "-C", str(folder), "-c", "core.quotePath=off", *arguments], capture_output=True, timeout=30,
+            encoding="utf-8", errors="surrogateescape",
+        )  # fmt: skip
     except (FileNotFoundError, subprocess.TimeoutExpired):
         return ""
     return answer.stdout.strip()

@@ -123,6 +123,17 @@ def _data(step: Step) -> str:
     return f"{data['name']}, fingerprint {data['fingerprint'][:DIGITS]}, in {where}"
 
 
+def _code(value: Mapping[str, Any]) -> str:
+    """Which code ran."""
+    said = [f"revision {value['revision'][:DIGITS]}" if value["revision"] else "of no repository"]
+    if value["dirty"]:
+        difference = f" ({value['diff_sha256'][:DIGITS]})" if value.get("diff_sha256") else ""
+        said.append(f"with uncommitted changes{difference}")
+    if value.get("snapshot"):
+        said.append(f"as it was at submission, in .code/{value['snapshot']}")
+    return ", ".join(said)
+
+
 def _fact(step: Step, name: str) -> str:
     """What a record says of where its numbers came from, in a line; empty if nothing."""
     value = (step.look.record or {}).get(name)
@@ -133,5 +144,5 @@ def _fact(step: Step, name: str) -> str:
     if name == "versions":
         return ", ".join(f"{package} {version}" for package, version in value.items())
     if name == "code":
-        return f"revision {value['revision'][:DIGITS]}" + (", with uncommitted changes" if value["dirty"] else "")
+        return _code(value)
     return str(value)
