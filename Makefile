@@ -16,6 +16,8 @@ TABLE = 1
 COMPARE = published
 FORMATS = csv tex
 PYTHON =
+BENCH =
+OFFICIAL =
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -26,7 +28,7 @@ SELECT = --profile "$(PROFILE)" --store "$(STORE)" $(if $(DATA),--data "$(DATA)"
 RUN = $(SELECT) --cluster $(CLUSTER) $(if $(WORKERS),--workers $(WORKERS))
 
 # A misspelt choice would be met after hours of work, or never.
-VARIABLES := PROFILE CLUSTER STORE RERUN DATA ONLY IMAGES WORKERS SET TABLE COMPARE FORMATS PYTHON VENV
+VARIABLES := PROFILE CLUSTER STORE RERUN DATA ONLY IMAGES WORKERS SET TABLE COMPARE FORMATS PYTHON BENCH OFFICIAL VENV
 $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(if \
 	$(filter $(name),$(VARIABLES)),,$(error $(name) is no variable of this Makefile. Use one of: $(VARIABLES)))))
 one-of = $(foreach each,$($(1)),$(if $(filter $(each),$(2)),,$(error $(1)=$(each): use one of: $(2))))
@@ -34,7 +36,7 @@ $(call one-of,COMPARE,none published statistics)
 $(call one-of,FORMATS,txt csv tex md html json)
 $(call one-of,RERUN,missing retry force never)
 
-.PHONY: help table table1 table2 table3 table4 table5 table6 table7 figure1 figure2 report plan status test lint format clean-venv clean-out clean-data clean-runs
+.PHONY: help table table1 table2 table3 table4 table5 table6 table7 figure1 figure2 report plan status bench test lint format clean-venv clean-out clean-data clean-runs
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +45,7 @@ help: ## list the targets
 	@echo "             ONLY=pixcon-sr,random-init (no blanks inside one setting)"
 	@echo "             RERUN=missing|retry|force|never SET='pretrain.train.epochs=4 …' PYTHON=python3.12"
 	@echo "             COMPARE=none|published|statistics FORMATS='csv tex md html json'"
+	@echo "             BENCH='step parts' OFFICIAL=DIR (make bench)"
 
 table1: ## PASCAL VOC detection: run what Table 1 lacks and print it (FORMATS go to out/)
 table2: ## Cityscapes and PASCAL VOC segmentation, likewise
@@ -78,6 +81,9 @@ plan: $(VENV)/.installed ## what would run for TABLE, and how long it would take
 
 status: $(VENV)/.installed ## method × run of TABLE, drawn again while something runs
 	@$(HARNESS) status $(TABLE) $(SELECT) --watch
+
+bench: $(VENV)/.installed ## how fast this machine is at it (out/bench-<machine>.md); BENCH='step keys' for some
+	@$(HARNESS) bench $(BENCH) $(if $(OFFICIAL),--official "$(OFFICIAL)")
 
 test: $(VENV)/.installed-dev ## run the tests
 	@$(BIN)/python -m pytest

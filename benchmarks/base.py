@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,6 +22,14 @@ class Options:
     repeats: int = 5
     official: str | None = None
     """Folder with the published implementations, where they are at hand."""
+    recipes: tuple[str, ...] = ()
+    """Which training steps; all if empty."""
+    batches: tuple[int, ...] = ()
+    """Images a step; the benchmark's own list if empty."""
+    profile: str = "paper"
+    """Scale of the recipes."""
+    overrides: tuple[str, ...] = ()
+    """Settings as ``--set`` has them: ``pretrain.train.precision=bf16``."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +44,7 @@ class Spread:
         return median(self.values)
 
     def __str__(self) -> str:
-        return f"{self.median:.4g} ({min(self.values):.4g} to {max(self.values):.4g})"
+        return f"{short(self.median)} ({short(min(self.values))} to {short(max(self.values))})"
 
 
 @dataclass
@@ -46,14 +55,31 @@ class Section:
     title: str
     columns: tuple[str, ...]
     rows: list[dict[str, Any]] = field(default_factory=list)
-    """Column → text, number or ``Spread``."""
+    """Column → text, number or ``Spread``; what a row lacks was not measured."""
     notes: list[str] = field(default_factory=list)
+
+
+def short(number: float) -> str:
+    """Four digits, without an exponent from a thousand up."""
+    return f"{number:.0f}" if abs(number) >= 1000 else f"{number:.4g}"
+
+
+def ratio(of: Spread, to: Spread) -> Spread:
+    """Turn by turn: what came first by what came first, for both were measured alternately."""
+    return Spread(tuple(a / b for a, b in zip(of.values, to.values, strict=True)))
+
+
+def say(words: str) -> None:
+    """A line of progress for people."""
+    print(f"bench: {words}", file=sys.stderr, flush=True)
 
 
 def seconds(work: Callable[[], object], repeats: int, wait: Callable[[], object] = lambda: None) -> Spread:
     """Wall-clock of ``work``, warm (run once before).
 
     Args:
+        work: what is measured.
+        repeats: how often.
         wait: called before each look at the clock, e.g. ``torch.cuda.synchronize``.
     """
     work()
@@ -65,3 +91,16 @@ def seconds(work: Callable[[], object], repeats: int, wait: Callable[[], object]
         wait()
         values.append(time.perf_counter() - began)
     return Spread(tuple(values))
+
+
+def alternately(works: dict[str, Callable[[], object]], repeats: int) -> dict[str, Spread]:
+    """Wall-clock of several works, in turn, so that what else the machine does meets all of them alike."""
+    for work in works.values():
+        work()
+    found: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(repeats):
+        for name, work in works.items():
+            began = time.perf_counter()
+            work()
+            found[name].append(time.perf_counter() - began)
+    return {name: Spread(tuple(values)) for name, values in found.items()}

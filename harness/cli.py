@@ -29,6 +29,7 @@ examples:
   harness why "table1/PixCon-SR/AP"      what a number rests on
   harness report                         tables, figures, failures, provenance on one page
   harness recipes                        all recipes: rows, tables, sources, costs
+  harness bench step --recipes pixcon-sr how fast a training step is on this machine
   harness weights inspect FILE           what a checkpoint of anyone's holds, and whether it would be taken
 
 exit codes: 0 fine, 1 a job failed or lacks its data, 2 something to mend in what was asked, 130 stopped by Ctrl-C
@@ -58,6 +59,7 @@ RERUN_HELP = """\
 what to do about runs there are: missing runs what has no record, the interrupted included (default); retry also what
 failed; force everything once more, earlier stages included; never nothing
 """
+BENCH_WORDS = "measure how fast this machine is at it, beside the published code where that is at hand"
 WHY_HELP = "what a cell rests on: runs, weights, settings, code, data, machine"
 WEIGHTS_FORMATS = ("run", "slotcon", "pixpro", "mmselfsup", "moco", "openmmlab", "detectron2", "torchvision")
 WEIGHTS_LAYOUTS = ("torchvision", "detectron2", "mmseg", "safetensors")
@@ -156,6 +158,7 @@ def _parser() -> Parser:
     )
     recipes.add_argument("action", nargs="?", choices=("show",), metavar="show", help="one recipe, whole: its")
     recipes.add_argument("name", nargs="?", metavar="NAME", help="settings as YAML, and its rows' published numbers")
+    _bench_command(commands)
     show = _command(commands, "show", "harness.listing:show", "resolved settings as YAML", settings)
     show.add_argument("what", choices=("recipe", "task", "profile"))
     show.add_argument("name", metavar="NAME")
@@ -297,6 +300,33 @@ def _check_command(below: Any, settings: Parser) -> None:
     check.add_argument("--strict", action="store_true", help="a set that is not the official one in number is a fault")
     check.add_argument("--all", action="store_true", help="show every fault, not the first three of each kind")
     check.add_argument("--json", type=Path, metavar="FILE", help="write everything that was found there, too")
+
+
+def _bench_command(commands: Any) -> None:
+    bench = _command(commands, "bench", "benchmarks.command:bench", BENCH_WORDS, _settings("paper"))
+    bench.set_defaults(stopped="; what was measured until then is written")
+    bench.add_argument("names", nargs="*", metavar="NAME", help="which (default: all; --list names them)")
+    bench.add_argument("--list", action="store_true", help="what there is to measure; measures nothing")
+    bench.add_argument(
+        "--size", choices=("toy", "full"), default="full", help="toy: does it run? its numbers say nothing"
+    )
+    bench.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: a GPU if there is one"
+    )
+    bench.add_argument("--repeats", type=positive, default=5, metavar="N", help="repetitions (default: %(default)s)")
+    bench.add_argument(
+        "--recipes", action="append", default=[], metavar="RECIPE,…", help="only these training steps (default: all)"
+    )
+    bench.add_argument(
+        "--batch", type=positive, action="append", default=[], metavar="N",
+        help="images a step; may be given several times (default: 128 and 512 on a GPU, 8 on a CPU)",
+    )  # fmt: skip
+    bench.add_argument(
+        "--official", metavar="DIR", help="folder with the published steps to measure beside: benchmarks/published.py"
+    )
+    bench.add_argument(
+        "--out", default="out", metavar="DIR", help="folder of bench-<machine>.json and .md (default: out)"
+    )
 
 
 def _weights_commands(commands: Any) -> None:

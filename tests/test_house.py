@@ -35,7 +35,7 @@ LIGHT = [
     "transfer.layouts.voc_maps",
     "results.layout", "results.published",
     "slurm.executor", "slurm.cluster", "slurm.requests", "slurm.submit", "slurm.queue", "slurm.entry",
-    "harness.cli", "benchmarks.base",
+    "harness.cli", "benchmarks.base", "benchmarks.registry", "benchmarks.report", "benchmarks.command",
 ]  # fmt: skip
 
 

@@ -1,0 +1,72 @@
+"""What `harness bench` does: run benchmarks one after the other and write down what they gave."""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from argparse import Namespace
+from pathlib import Path
+
+from benchmarks import registry, report
+from benchmarks.base import Options, Section, say
+from benchmarks.report import Failure
+from ground.errors import ConfigError, UserError
+
+
+def bench(options: Namespace) -> int:
+    """Run the benchmarks asked for; 1 if one of them failed. The others' numbers are kept."""
+    if options.list:
+        width = max(len(name) for name in registry.BENCHMARKS)
+        print("\n".join(f"{name:{width}}  {words}" for name, words in registry.BENCHMARKS.items()))
+        return 0
+    names, asked = registry.chosen(options.names), wanted(options)
+    sections: list[Section] = []
+    failures: list[Failure] = []
+    where, out = report.machine(asked.device), Path(options.out)
+    for place, name in enumerate(names, 1):
+        say(f"[{place}/{len(names)}] {name}: {registry.BENCHMARKS[name]}")
+        began = time.monotonic()
+        try:
+            sections.append(registry.measure_of(name)(asked))
+        except Exception as error:  # whatever it is, the others are still to be measured
+            if not isinstance(error, UserError):
+                traceback.print_exc()
+            failures.append(Failure(name, " ".join((str(error) or type(error).__name__).split())))
+            say(f"{name} failed: {failures[-1].reason}")
+        else:
+            say(f"{name}: {time.monotonic() - began:.0f} s")
+        data, text = report.write(out, where, asked, sections, failures)  # now: what comes after may take hours
+    print(report.markdown(where, asked, sections, failures), end="")
+    print(f"written: {data}, {text}", file=sys.stderr)
+    return int(bool(failures))
+
+
+def wanted(options: Namespace) -> Options:
+    """The options as benchmarks take them.
+
+    Raises:
+        ConfigError: a recipe that is not there, or nothing like a batch.
+    """
+    recipes = tuple(name for text in options.recipes for name in text.split(",") if name)
+    _check(recipes, options)
+    return Options(
+        size=options.size,
+        device=options.device,
+        repeats=options.repeats,
+        official=options.official,
+        recipes=recipes,
+        batches=tuple(options.batch),
+        profile=options.profile,
+        overrides=tuple(options.overrides),
+    )
+
+
+def _check(recipes: tuple[str, ...], options: Namespace) -> None:
+    """Every setting and recipe is one, before minutes are spent."""
+    from harness import profiles
+
+    profile = profiles.load(options.profile, options.overrides)
+    for name in recipes or profiles.recipe_names():
+        if profile.recipe(name).initial and recipes:
+            raise ConfigError(f"--recipes {name}", "this recipe does not train", "Name another.")

@@ -1,0 +1,128 @@
+"""The training step of each recipe: images/s, memory, arithmetic, and the same beside the published code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import torch
+
+from benchmarks import published
+from benchmarks.base import Options, Section, Spread, ratio, say, short
+from benchmarks.ceilings import ceilings
+from benchmarks.timing import Timed, device_of, release, timed
+from benchmarks.training import build, settings, trained
+from benchmarks.work import of_step
+from pretrain.config import PretrainConfig
+
+BATCHES = {"cuda": (128, 512), "cpu": (8,)}
+WARM, PASSES = {"cuda": 5, "cpu": 1}, {"cuda": 10, "cpu": 1}
+"""Steps of a turn before it is timed, and timed: their median counts."""
+COLUMNS = (
+    "recipe", "batch", "what", "images/s", "× published", "peak GiB", "× peak", "TFLOP/s", "of the matrix ceiling",
+    "of the copy ceiling",
+)  # fmt: skip
+OURS, WHOLE, PUBLISHED = "ours", "ours, with the views' colours", "published"
+Start = Callable[[], Callable[[], object]]
+
+
+def measure(options: Options) -> Section:
+    """Every recipe at every batch, ours and, where there is one, the published one."""
+    device = device_of(options)
+    section = Section("step", "Training step", COLUMNS)
+    batches = options.batches or ((4,) if options.size == "toy" else BATCHES[device.type])
+    names = options.recipes or (("pixcon-sr",) if options.size == "toy" else tuple(trained()))
+    official = published.load(options.official)
+    for name in names:
+        for batch in batches:
+            say(f"step: {name}, {batch} images")
+            section.rows += _rows(options, device, settings(options, name, batch, device), official)
+    section.notes += _notes(device, options)
+    return section
+
+
+def _rows(
+    options: Options, device: torch.device, config: PretrainConfig, official: ModuleType | None
+) -> list[dict[str, Any]]:
+    contenders = _contenders(config, device, official)
+    found: dict[str, list[Timed]] = {name: [] for name in contenders}
+    lost: set[str] = set()
+    for _ in range(options.repeats):
+        for name, start in contenders.items():
+            if name in lost:
+                continue
+            try:
+                found[name].append(_turn(start, device))
+            except torch.cuda.OutOfMemoryError:
+                lost.add(name)
+            release(device)
+    rows = [_row(config, device, name, found[name] if name not in lost else []) for name in contenders]
+    _beside(rows)
+    _of_ceilings(rows, options, device, config)
+    return rows
+
+
+def _contenders(config: PretrainConfig, device: torch.device, official: ModuleType | None) -> dict[str, Start]:
+    """What is measured in turn, each built anew at its turn: together they would not fit, and share the peak."""
+
+    def network() -> Callable[[], object]:
+        training = build(config, device)
+        training.ready()
+        return training.step
+
+    contenders: dict[str, Start] = {OURS: network, WHOLE: lambda: build(config, device).step}
+    if official is not None and config.recipe in official.RECIPES:
+        contenders = {PUBLISHED: lambda: published.step(official, config, device), **contenders}
+    return contenders
+
+
+def _turn(start: Start, device: torch.device) -> Timed:
+    return timed(start(), device, warm=WARM[device.type], passes=PASSES[device.type])
+
+
+def _row(config: PretrainConfig, device: torch.device, name: str, times: list[Timed]) -> dict[str, Any]:
+    precision = published.PRECISION[device.type] if name == PUBLISHED else config.train.precision
+    row: dict[str, Any] = {"recipe": config.recipe, "batch": config.train.batch, "what": f"{name}, {precision}"}
+    if not times:
+        return {**row, "what": f"{row['what']}: out of memory"}
+    row["images/s"] = Spread(tuple(config.train.batch / each.seconds.median for each in times))
+    row["peak GiB"] = round(max(each.peak for each in times) / 2**30, 3)
+    return row
+
+
+def _beside(rows: list[dict[str, Any]]) -> None:
+    """Shares of the published step's numbers, turn by turn."""
+    theirs = next((row for row in rows if row["what"].startswith(PUBLISHED) and "images/s" in row), None)
+    for row in rows:
+        if theirs is not None and row is not theirs and "images/s" in row:
+            row["× published"] = ratio(row["images/s"], theirs["images/s"])
+            row["× peak"] = short(row["peak GiB"] / theirs["peak GiB"]) if theirs["peak GiB"] else "-"
+
+
+def _of_ceilings(rows: list[dict[str, Any]], options: Options, device: torch.device, config: PretrainConfig) -> None:
+    """FLOP/s, and how near a step comes to the time that its arithmetic, or its bytes, take at the least."""
+    work = of_step(options, config.recipe, config.train.batch)
+    most = ceilings(device, options.size, options.repeats)
+    for row in rows:
+        if "images/s" not in row:
+            continue
+        precision = row["what"].rpartition(", ")[2]
+        seconds = config.train.batch / row["images/s"].median
+        arithmetic, moving = work.floor(most.matrix[precision].median, most.copy.median, precision)
+        row["TFLOP/s"] = short(work.flops / seconds / 1e12)
+        row["of the matrix ceiling"] = f"{arithmetic / seconds:.1%}"
+        row["of the copy ceiling"] = f"{moving / seconds:.1%}"
+
+
+def _notes(device: torch.device, options: Options) -> list[str]:
+    notes = [
+        "A step is forward, backward, optimiser, teacher and queue on views that lie normalised on the device; "
+        f"`{WHOLE}` begins with the loader's uint8 crops on the host.",
+        "FLOPs are of the convolutions and products alone, bytes what these read and write at the step's precision.",
+    ]
+    if device.type == "cpu":
+        notes.append("Peaks on a CPU are what one step takes above what it finds: weights and optimiser do not count.")
+    if options.official:
+        notes.append("Published and ours in turn, each built anew; the ratio is turn by turn, medians and spread.")
+    return notes

@@ -1,0 +1,84 @@
+"""Clocks and memory of the device that is measured."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+
+from benchmarks.base import Options, Spread
+from pretrain import device as devices
+
+MEMORY_EVENT = "[memory]"
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Seconds of each pass, and the most bytes that tensors took meanwhile."""
+
+    seconds: Spread
+    peak: int
+
+
+def device_of(options: Options) -> torch.device:
+    """The device asked for, or a GPU if there is one."""
+    return devices.choose(options.device, "--device")
+
+
+def wait_for(device: torch.device) -> None:
+    """Until the device has nothing left to do."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def timed(work: Callable[[], object], device: torch.device, *, warm: int, passes: int) -> Timed:
+    """``passes`` passes, timed one by one, after ``warm`` that are not.
+
+    On a GPU by events, so that the host may run ahead as it does in a training. The peak is all that the allocator
+    gave out at once, on a CPU what one more pass took above what was there before.
+    """
+    for _ in range(warm):
+        work()
+    if device.type != "cuda":
+        values = []
+        for _ in range(passes):
+            began = time.perf_counter()
+            work()
+            values.append(time.perf_counter() - began)
+        return Timed(Spread(tuple(values)), _taken(work))
+    wait_for(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    marks: list[Any] = [torch.cuda.Event(enable_timing=True) for _ in range(passes + 1)]
+    marks[0].record()
+    for mark in marks[1:]:
+        work()
+        mark.record()
+    wait_for(device)
+    between = [begin.elapsed_time(end) / 1000 for begin, end in pairwise(marks)]
+    return Timed(Spread(tuple(between)), torch.cuda.max_memory_allocated(device))
+
+
+def _taken(work: Callable[[], object]) -> int:
+    """The most bytes of host memory that a pass holds above those it found."""
+    of = [torch.profiler.ProfilerActivity.CPU]
+    with torch.profiler.profile(activities=of, profile_memory=True, acc_events=True) as profile:
+        work()
+    result = profile.profiler.kineto_results
+    moves = [event for event in result.events() if event.name() == MEMORY_EVENT]
+    held = most = 0
+    for event in sorted(moves, key=lambda event: event.start_ns()):
+        held += event.nbytes()
+        most = max(most, held)
+    return most
+
+
+def release(device: torch.device) -> None:
+    """Give back what nobody holds any more."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
