@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from ground.config import Contradiction, Settings
 from ground.errors import ConfigError
 from ground.seeding import derive_seed
 from harness import datasets, devices, imports, keys
 from harness.datasets import Cache, Source
-from harness.devices import Device
-from harness.jobs import Job
+from harness.devices import Device, Wanted
+from harness.jobs import Job, Kind
 from harness.profiles import Profile
 
 if TYPE_CHECKING:
@@ -54,9 +54,15 @@ class Builder:
     """Makes jobs, each once and what it rests on before it, and keeps what many of them share: the fingerprints."""
 
     def __init__(
-        self, profile: Profile, source: Source, seed: int, cache: Cache, brought: Mapping[str, Job] | None = None
+        self,
+        profile: Profile,
+        source: Source,
+        seed: int,
+        cache: Cache,
+        brought: Mapping[str, Job] | None = None,
+        gpus: frozenset[str] | None = None,
     ) -> None:
-        self.profile, self.source, self.seed, self.cache = profile, source, seed, cache
+        self.profile, self.source, self.seed, self.cache, self.gpus = profile, source, seed, cache, gpus
         self.brought = brought or {}
         self.generated = source.complete()
         self.jobs: dict[str, Job] = {}
@@ -67,7 +73,7 @@ class Builder:
 
     def anew(self) -> Builder:
         """One that has made no job yet, and knows what this one knows."""
-        other = Builder(self.profile, self.source, self.seed, self.cache, self.brought)
+        other = Builder(self.profile, self.source, self.seed, self.cache, self.brought, self.gpus)
         other._known = self._known
         return other
 
@@ -144,10 +150,13 @@ class Builder:
 
         processes = self._known.processes
         if (task.name, network) not in processes:
-            tool, device = tools.choose(task), devices.choose(task.device)
+            tool, device = tools.choose(task), self._device("transfer", task.device)
             share = protocol.share(task, tool=tool, device=device)
             processes[task.name, network] = tool, device, share
         return processes[task.name, network]
+
+    def _device(self, kind: Kind, wanted: Wanted) -> Device:
+        return devices.choose(wanted, None if self.gpus is None else kind in self.gpus)
 
     def _recipe(self, name: str) -> PretrainConfig:
         if name not in self._known.recipes:
@@ -290,6 +299,11 @@ def _keys(parents: Mapping[str, Job]) -> dict[str, str]:
     return {role: parent.key for role, parent in parents.items()}
 
 
-def _device(config: Input, recipe: PretrainConfig) -> Literal["auto", "cpu", "cuda"]:
+def _trains_on(config: PretrainConfig) -> Wanted:
+    """What a pre-training asks for; one that only draws initial weights has no use for a GPU."""
+    return "cpu" if config.initial and config.train.device == "auto" else config.train.device
+
+
+def _device(config: Input, recipe: PretrainConfig) -> Wanted:
     """What an input asks for, and where it does not mind what its recipe asks for."""
     return recipe.train.device if config.device == "auto" else config.device

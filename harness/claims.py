@@ -162,13 +162,6 @@ class Claim:
         self.rest()
         self._path.unlink(missing_ok=True)
 
-    def resign(self) -> None:
-        """Leave the claim as a dead one: the next number is free at once, and nobody gets this one again."""
-        self.rest()
-        if self.holds():
-            self._path.write_text(json.dumps(asdict(Owner("", "", 0, ""))))
-            os.utime(self._path, (0, 0))
-
     def end(self, end: End) -> None:
         """Leave the last word and stop the heartbeat.
 

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from ground.config import suggest
 from ground.errors import ConfigError, UserError
-from harness.options import drawing, forecasting, positive, printing
+from harness.options import detaching, drawing, forecasting, positive, printing, reading
 
 EPILOG = """\
 examples:
@@ -60,6 +60,10 @@ what to do about runs there are: missing runs what has no record, the interrupte
 failed; force everything once more, earlier stages included; never nothing
 """
 BENCH_WORDS = "measure how fast this machine is at it, beside the published code where that is at hand"
+CLUSTER_HELP = """\
+where jobs run: local (default), debug (in this process, one after the other), or a Slurm cluster's profile, by name or
+by the path of a YAML file; see docs/cluster.md
+"""
 WHY_HELP = "what a cell rests on: runs, weights, settings, code, data, machine"
 WEIGHTS_FORMATS = ("run", "slotcon", "pixpro", "mmselfsup", "moco", "openmmlab", "detectron2", "torchvision")
 WEIGHTS_LAYOUTS = ("torchvision", "detectron2", "mmseg", "safetensors")
@@ -87,6 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         wrong = unknown[0].partition("=")[0]
         parser.exit(2, f"harness: error: unknown argument `{wrong}`. {suggest(wrong, known)}\n")
     module, _, name = options.handler.partition(":")
+    options.command = list(sys.argv[1:] if arguments is None else arguments)
     try:
         _check_store(options)
         handler: Callable[[argparse.Namespace], int] = getattr(importlib.import_module(module), name)
@@ -132,17 +137,21 @@ def _parser() -> Parser:
     )
     _running(evaluate)
     status = _command(commands, "status", "harness.commands:show_status", "method × run", settings, selection)
+    reading(status)
     status.add_argument("--watch", action="store_true", help="draw again every 2 s while a harness is at work")
     table = _command(commands, "table", "harness.tabulate:show_table", "print a table", settings, selection)
     printing(table)
+    reading(table)
     report = _command(
         commands, "report", "harness.report:show_report", "everything on one HTML page", settings, _selection(False)
     )
+    reading(report)
     report.add_argument("tables", nargs="*", metavar="TABLE", help="e.g. 1 2 (default: all that have runs)")
     report.add_argument(
         "--out", type=Path, default=Path("out/report.html"), metavar="FILE", help="default: %(default)s"
     )
     why = _command(commands, "why", "harness.why:show_why", WHY_HELP, settings, _selection(False))
+    reading(why)
     why.add_argument("cell", metavar="CELL", help='table/row/column, e.g. "table1/PixCon-SR/AP"')
     why.add_argument("--settings", action="store_true", help="print the resolved settings, too")
     why.add_argument("--json", action="store_true", help="all of it as JSON, settings and every output's hash included")
@@ -235,6 +244,7 @@ def _running(parser: Parser) -> None:
     parser.set_defaults(stopped="; run again to go on from here", gpus=None, begin=None)
     parser.add_argument("--rerun", choices=("missing", "retry", "force", "never"), default="missing", help=RERUN_HELP)
     _concurrency(parser)
+    detaching(parser)
 
 
 def _places(parser: Parser) -> None:
@@ -265,7 +275,7 @@ def _concurrency(parser: Parser) -> None:
     parser.add_argument(
         "--workers", type=positive, metavar="N", help="jobs at once (default: one a GPU, else what the cores hold)"
     )
-    parser.add_argument("--cluster", default="local", metavar="NAME", help="where jobs run (default: local)")
+    parser.add_argument("--cluster", default="local", metavar="NAME", help=CLUSTER_HELP)
 
 
 def _data_commands(commands: Any, settings: Parser) -> None:

@@ -15,6 +15,8 @@ from ground.networks import BackboneName
 from ground.processes import cores
 from harness import aging, forecast_text, policy, status
 from harness import plan as planning
+from harness.cluster import needs
+from harness.cluster.home import Home
 from harness.columns import aligned
 from harness.estimate import Estimates, duration, learn
 from harness.imports import network_of
@@ -23,7 +25,7 @@ from harness.plan import Plan, Request
 from harness.schedule import wall_clock
 from harness.store import Look, Store
 from slurm import cluster as clusters
-from slurm.executor import Executor, check_cluster, visible_gpus
+from slurm.executor import Executor, visible_gpus
 
 if TYPE_CHECKING:
     from harness.reconcile import Result
@@ -46,7 +48,20 @@ def request(options: Namespace) -> Request:
         added=names(options.add),
         tasks=names(options.tasks),
         store=Path(options.store),
+        gpus=gpus(options),
     )
+
+
+def gpus(options: Namespace) -> frozenset[str] | None:
+    """Kinds of job that get a GPU where the options say that jobs run; None for this machine.
+
+    Who only reads results need not say where they were made: it is where the store's jobs were submitted to last.
+    """
+    if options.cluster is None:
+        remembered = Home(Store(Path(options.store))).remembered()
+        return remembered[1] if remembered else None
+    cluster = clusters.load(options.cluster)
+    return needs.on_gpus(cluster) if cluster.executor == "slurm" else None
 
 
 def names(texts: Sequence[str]) -> tuple[str, ...]:
@@ -68,9 +83,14 @@ def bring(build: Callable[[], Plan], options: Namespace) -> tuple[Plan, int]:
         options: of the command line: ``store``, ``rerun``, ``workers``, ``cluster``.
     """
     from harness import display
+    from harness.cluster import run as cluster
+    from harness.inprocess import InProcess
     from harness.reconcile import Reconciler
 
-    check_cluster(options.cluster)
+    profile = clusters.load(options.cluster)
+    cluster.check(options, profile)
+    if profile.executor == "slurm":
+        return cluster.bring(build, options, profile)
     began, plan, store = time.monotonic(), build(), Store(Path(options.store))
     _check_processes(plan, options.cluster)
     if plan.jobs and not plan.generated and options.rerun != "never":
@@ -84,8 +104,10 @@ def bring(build: Callable[[], Plan], options: Namespace) -> tuple[Plan, int]:
         learn(estimates, store, plan.jobs)
         workers = _workers(options, plan)
         with store.driver() as folder, display.listener(display.Overall(plan.jobs, estimates, workers)) as listener:
-            executor = Executor(folder / "submitit", workers=workers, cluster=options.cluster, gpus=visible_gpus())
-            reconciler.run(executor, listener)
+            if profile.executor == "debug":
+                reconciler.run(InProcess(folder), listener)
+            else:
+                reconciler.run(Executor(folder / "submitit", workers=workers, gpus=visible_gpus()), listener)
     return plan, _summary(plan, store, reconciler.result, time.monotonic() - began)
 
 

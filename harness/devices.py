@@ -9,12 +9,18 @@ from ground.errors import ConfigError
 from slurm.executor import visible_gpus
 
 Device = Literal["cpu", "cuda"]
+Wanted = Literal["auto", "cpu", "cuda"]
 
 
-def choose(wanted: Literal["auto", "cpu", "cuda"]) -> Device:
-    """The class of device that a job will use; ``auto`` is CUDA where a GPU is to be seen. Loads no CUDA."""
+def choose(wanted: Wanted, gpu: bool | None = None) -> Device:
+    """The class of device that a job will use. Loads no CUDA.
+
+    Args:
+        wanted: ``auto`` is CUDA where a GPU is to be seen.
+        gpu: whether one will be to be seen, where the job runs elsewhere.
+    """
     if wanted == "auto":
-        return "cuda" if visible_gpus() else "cpu"
+        return "cuda" if (bool(visible_gpus()) if gpu is None else gpu) else "cpu"
     return wanted
 
 

@@ -85,7 +85,7 @@ class Plain:
         """See ``Listener``."""
         self._running = [each for each in self._running if each.job.name != job.name]
         self._left = [each for each in self._left if each.name != job.name]
-        self._say(_ending(job, look))
+        self._say(ending(job, look))
 
     def tick(self, running: Sequence[Running], left: Sequence[Job]) -> None:
         """See ``Listener``."""
@@ -120,7 +120,7 @@ class Bars:
 
     def ended(self, job: Job, look: Look) -> None:
         """See ``Listener``."""
-        self._progress.console.print(_ending(job, look), markup=False, highlight=False)
+        self._progress.console.print(ending(job, look), markup=False, highlight=False)
 
     def tick(self, running: Sequence[Running], left: Sequence[Job]) -> None:
         """See ``Listener``."""
@@ -147,7 +147,8 @@ class Bars:
         self._progress.console.print("stopping; what is done is kept (Ctrl-C again leaves at once)")
 
 
-def _ending(job: Job, look: Look) -> str:
+def ending(job: Job, look: Look) -> str:
+    """A line on how a job ended."""
     if look.state == "done":
         metrics = [f"{name} {value:.4g}" for name, value in (look.record or {})["metrics"].items()]
         warning = [f"WARNING: {look.collapse}"] if look.collapse else []

@@ -77,6 +77,7 @@ def _request(options: Namespace, job: Job) -> Request:
         tasks=commands.names(options.tasks),
         store=Path(options.store),
         weights=job,
+        gpus=commands.gpus(options),
     )
 
 

@@ -10,6 +10,11 @@ COMPARE_HELP = """\
 beside our numbers: none; published values (default); or statistics: differences from the baseline, who cannot be told
 from the best, and verdicts against the paper
 """
+DETACH_HELP = """\
+submit what is missing to the cluster and return; without it the harness stays, starts anew what is lost, and may be
+stopped and run again at any time: jobs stay in the queue
+"""
+READ_HELP = "where the jobs ran (default: the cluster that the store's were submitted to last, else this machine)"
 FIGURES = ("1", "2", "curves", "forest", "heatmap")
 FIGURE_HELP = """\
 Draw a figure. 1 and 2 run the pre-trainings they lack; the others show the finished runs of tables.
@@ -57,6 +62,16 @@ def forecasting(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--from", dest="begin", type=_moment, metavar="DATE", help="when the first job starts, e.g. 2027-01-04 (now)"
     )
+
+
+def detaching(parser: ArgumentParser) -> None:
+    """Whether somebody stays with jobs that a cluster runs."""
+    parser.add_argument("--detach", action="store_true", help=DETACH_HELP)
+
+
+def reading(parser: ArgumentParser) -> None:
+    """Where the jobs ran whose results are read: a GPU and a CPU give different numbers."""
+    parser.add_argument("--cluster", metavar="NAME", help=READ_HELP)
 
 
 def positive(text: str) -> int:

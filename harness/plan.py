@@ -44,6 +44,8 @@ class Request:
     """Recipes to show and run besides those of the tables."""
     tasks: tuple[str, ...] = ()
     store: Path = Path("runs")
+    gpus: frozenset[str] | None = None
+    """Kinds of job that get a GPU where they will run; None for those of this machine."""
     weights: Job | None = None
     """An import that the store may not have yet; with it, the plan is of its row and no other."""
 
@@ -155,7 +157,7 @@ def build(request: Request) -> Plan:
     if source.spec is None:
         data.check_root(source.root)
     configs = {name: profile.task(name) for name in tasks}
-    builder = Builder(profile, source, request.seed, Cache(request.store), brought)
+    builder = Builder(profile, source, request.seed, Cache(request.store), brought, request.gpus)
     unnamed = [] if request.recipes else [name for name in brought if name not in request.added]
     evaluated = _evaluated(builder, store, unnamed, list(configs.values()))
     layouts = rows.added(layouts, request, profile, brought, evaluated)
@@ -248,7 +250,7 @@ def pretrainings(request: Request, recipes: Sequence[str]) -> Plan:
     """
     profile = profiles.load(request.profile, request.overrides)
     source = datasets.choose(profile, request.data, request.pretrain_images)
-    builder = Builder(profile, source, request.seed, Cache(request.store))
+    builder = Builder(profile, source, request.seed, Cache(request.store), gpus=request.gpus)
     for recipe in _wanted("recipe", recipes, profiles.recipe_names(), recipes):
         builder.pretrain(recipe)
     jobs = tuple(builder.jobs.values())

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
@@ -19,7 +20,6 @@ from harness.estimate import Estimates
 from harness.jobs import Job, Parent
 from harness.schedule import order
 from harness.store import Look, Store, shelve
-from slurm.executor import Executor, Handle
 
 TICK_SECONDS = 0.2
 ELSEWHERE_SECONDS = 1.0
@@ -36,6 +36,34 @@ class Running:
     job: Job
     progress: dict[str, Any]
     elsewhere: bool
+
+
+class Process(Protocol):
+    """A job that was started. See ``slurm.executor.Handle``."""
+
+    @property
+    def stdout(self) -> Path:
+        """What it wrote before it had a log of its own; ``stderr`` likewise."""
+
+    @property
+    def stderr(self) -> Path:
+        """See ``stdout``."""
+
+    def done(self) -> bool:
+        """Whether it is over, whatever the reason."""
+
+
+class Runner(Protocol):
+    """Who starts jobs. See ``slurm.executor.Executor``."""
+
+    def free(self) -> int:
+        """How many more may start now."""
+
+    def submit(self, function: str, *arguments: str, environment: Mapping[str, str | None] | None = None) -> Process:
+        """Start one."""
+
+    def stop(self, grace_seconds: float) -> None:
+        """End those that run."""
 
 
 class Listener(Protocol):
@@ -79,7 +107,7 @@ class Reconciler:
 
     def __init__(self, store: Store, jobs: Sequence[Job], estimates: Estimates) -> None:
         self._store, self._jobs, self._estimates = store, {job.name: job for job in jobs}, estimates
-        self._mine: dict[str, Handle] = {}
+        self._mine: dict[str, Process] = {}
         self._elsewhere: set[str] = set()
         self._starts: dict[str, int] = {}
         self._pending: set[str] = set()
@@ -122,7 +150,7 @@ class Reconciler:
             self._pending.add(parent.name)
             self._revived.append(self._jobs[parent.name])
 
-    def run(self, executor: Executor, listener: Listener) -> Result:
+    def run(self, executor: Runner, listener: Listener) -> Result:
         """Until every job is done, failed or blocked, or SIGINT or SIGTERM comes; jobs stay resumable.
 
         Raises:
@@ -132,7 +160,7 @@ class Reconciler:
             shelve(self._store.directory(job) / "record.json", "gone")
         for name in self._left():
             self._store.prepare(self._jobs[name])
-        with _signals() as received:
+        with signals() as received:
             try:
                 while (self._pending or self._mine or self._elsewhere) and not received:
                     self._collect(listener)
@@ -196,7 +224,7 @@ class Reconciler:
         """The failed job for which a parent will never be done, if there is one."""
         return parent.name if parent.name in self.result.failed else self.result.blocked.get(parent.name)
 
-    def _start(self, executor: Executor, listener: Listener) -> None:
+    def _start(self, executor: Runner, listener: Listener) -> None:
         """Start ready jobs while there is room, those first that hold up most."""
         room = executor.free()
         if room <= 0 or not self._pending:
@@ -208,7 +236,7 @@ class Reconciler:
             if room > 0 and ready and job.name in self._pending:
                 room -= self._start_one(job, executor, listener)
 
-    def _start_one(self, job: Job, executor: Executor, listener: Listener) -> int:
+    def _start_one(self, job: Job, executor: Runner, listener: Listener) -> int:
         """Start a job unless somebody else did or has; the number of processes started."""
         look = self._store.look(job)
         self._pending.discard(job.name)
@@ -231,13 +259,13 @@ class Reconciler:
         return [Running(job, self._store.progress(job), job.name in self._elsewhere) for job in jobs]
 
     @staticmethod
-    def _first_words(handle: Handle) -> str:
+    def _first_words(handle: Process) -> str:
         """What a process said before it had its log."""
         return "".join(path.read_text(errors="replace") for path in (handle.stdout, handle.stderr) if path.exists())
 
 
 @contextmanager
-def _signals() -> Iterator[list[int]]:
+def signals() -> Iterator[list[int]]:
     """SIGINT and SIGTERM are noted in the list instead of ending the process; a second SIGINT does end it."""
     received: list[int] = []
 

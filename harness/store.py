@@ -53,8 +53,13 @@ class Look:
                 "ended again and again without a record: was it killed, or out of memory? "
                 "Run again to go on from its checkpoint"
             )
-        error = self.record["error"] or {"kind": "unknown", "message": ""}
-        return f"{error['kind']}: {(error['message'].splitlines() or [''])[0]}"
+        return f"{self.error_kind or 'unknown'}: {self.message}"
+
+    @property
+    def message(self) -> str:
+        """First line of what a failure's record says of it; empty if there is none."""
+        error = (self.record or {}).get("error") or {}
+        return (str(error.get("message", "")).splitlines() or [""])[0]
 
     @property
     def collapse(self) -> str:
@@ -128,7 +133,7 @@ class Store:
             if _read_json(path) != wanted:
                 write_json(path, wanted)
 
-    def gone(self, job: Job, look: Look) -> list[Path]:
+    def gone(self, job: Job | Parent, look: Look) -> list[Path]:
         """Files that a finished run left and that are there no more."""
         paths = [self.directory(job) / name for name in (look.record or {}).get("outputs", {})]
         return [path for path in paths if not path.exists()]

@@ -57,6 +57,17 @@ class Retries(Strict):
     code: NonNegativeInt | None = 0
 
 
+class Keeper(Strict):
+    """A small job that looks after all the others while nobody watches."""
+
+    partition: str | None = None
+    """Instead of the cluster's."""
+    hours: PositiveFloat = 24.0
+    """After which it takes its place in the queue anew, for as long as there is something to look after."""
+    cpus: PositiveInt = 1
+    memory: Memory | None = "2G"
+
+
 class Cluster(Strict):
     """One cluster."""
 
@@ -94,6 +105,8 @@ class Cluster(Strict):
     """What a job that ran out of memory asks for next time, in shares of what it had."""
     poll_seconds: PositiveFloat = 30.0
     """How often the queue is looked at."""
+    keeper: Keeper | None = None
+    """Submitted by ``harness run --detach``. Null where compute nodes may not call sbatch."""
 
 
 def names() -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from slurm import commands, queue, submit
 from slurm.cluster import Cluster
 from slurm.requests import Queue, Request, Submission, Task
 
@@ -28,7 +29,7 @@ class Backend(Protocol):
     def look(self, cluster: Cluster, submissions: Sequence[Submission]) -> Queue:
         """What Slurm says of their tasks now."""
 
-    def settle(self, home: Path, submissions: Sequence[Submission], queue: Queue) -> list[Submission]:
+    def settle(self, home: Path, submissions: Sequence[Submission], seen: Queue) -> list[Submission]:
         """Find out about submissions whose id was lost, by a queue that was looked at after they were listed; those
         that never reached Slurm are dropped and returned."""
 
@@ -52,3 +53,45 @@ class Backend(Protocol):
 
     def cancel(self, ids: Sequence[str]) -> None:
         """Take tasks out of the queue or end them."""
+
+
+class Slurm:
+    """The real one: see ``slurm.submit`` and ``slurm.queue``."""
+
+    def check(self, cluster: Cluster, requests: Sequence[Request]) -> None:
+        """See ``Backend``."""
+        commands.require("sbatch", "squeue", "scancel", "scontrol")
+
+    def limit(self, cluster: Cluster) -> int:
+        """See ``Backend``."""
+        return queue.limits(cluster).array
+
+    def known(self, home: Path) -> list[Submission]:
+        """See ``Backend``."""
+        return submit.known(home)
+
+    def look(self, cluster: Cluster, submissions: Sequence[Submission]) -> Queue:
+        """See ``Backend``."""
+        return queue.look(cluster, submissions)
+
+    def settle(self, home: Path, submissions: Sequence[Submission], seen: Queue) -> list[Submission]:
+        """See ``Backend``."""
+        return list(submit.settle(home, submissions, seen).dropped)
+
+    def submit(
+        self,
+        home: Path,
+        cluster: Cluster,
+        request: Request,
+        tasks: Sequence[Task],
+        after: Sequence[str],
+        *,
+        function: str,
+        environment: Environment,
+    ) -> Submission:
+        """See ``Backend``."""
+        return submit.submit(home, cluster, request, tasks, after, function=function, environment=environment)
+
+    def cancel(self, ids: Sequence[str]) -> None:
+        """See ``Backend``."""
+        queue.cancel(ids)

@@ -10,16 +10,18 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from ground.errors import ConfigError
 from harness.claims import Claim
 from harness.cluster import lease
 from harness.cluster.backend import Backend, Environment
 from harness.cluster.submitting import Submitter
-from harness.cluster.survey import Survey, Surveyor
+from harness.cluster.survey import Standing, Survey, Surveyor
 from harness.estimate import Estimates
 from harness.jobs import Job
 from harness.schedule import order
 from harness.store import Store
 from slurm.cluster import Cluster
+from slurm.commands import Unavailable
 from slurm.requests import Submission
 
 LEASE_SECONDS = 600.0
@@ -37,6 +39,23 @@ class Pass:
     called_off: int = 0
     note: str = ""
     """Why it submitted less than there was."""
+    refused: dict[str, ConfigError] = field(default_factory=dict)
+    """Jobs that Slurm does not take, of this pass and of earlier ones."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether there is nothing left to do or to wait for, but for what Slurm refuses."""
+        return not any(
+            each.step.action == "wait" or (each.step.action == "submit" and not self._in_vain(each))
+            for each in self.survey.standings.values()
+        )
+
+    def _in_vain(self, each: Standing) -> bool:
+        """Whether a job, or one that it waits for, is refused."""
+        if each.job.name in self.refused:
+            return True
+        known = [self.survey.standings[p.name] for p in each.job.parents.values() if p.name in self.survey.standings]
+        return any(parent.step.action == "submit" and self._in_vain(parent) for parent in known)
 
 
 @dataclass
@@ -54,7 +73,7 @@ class Driver:
 
     def __post_init__(self) -> None:
         self.surveyor = Surveyor(self.store, self.jobs, self.cluster, self.backend, self.since)
-        self._by_name = {job.name: job for job in self.jobs}
+        self._refused: dict[str, ConfigError] = {}  # not asked again: Slurm would be asked in vain twice a minute
 
     def look(self) -> Survey:
         """Where everything stands; changes nothing."""
@@ -64,22 +83,36 @@ class Driver:
         """One pass.
 
         Raises:
-            ConfigError: Slurm refuses a job, or is not there.
+            ConfigError: there is no Slurm here.
             StorageError: the store is full, read-only or gone.
         """
         survey = self.look()
-        if not survey.changes:
-            return Pass(survey)
+        if not (survey.fresh or survey.cancel or self._wanted(survey)):
+            return Pass(survey, refused=self._refused)
         self.surveyor.home.try_writing()
         with lease.held(self.surveyor.home.lease, LEASE_SECONDS) as claim:
             if claim is None:
-                return Pass(survey, note="another harness is submitting; this one waits")
+                return Pass(survey, refused=self._refused, note="another harness is submitting; this one waits")
             return self._act(claim)
 
+    def _wanted(self, survey: Survey) -> list[Job]:
+        """What can be submitted now."""
+        wanted = survey.wanting("submit") if survey.queue.reachable else []
+        return [each.job for each in wanted if each.job.name not in self._refused]
+
     def _act(self, claim: Claim) -> Pass:
-        home = self.surveyor.home
-        survey = self.look()
-        done = Pass(survey)
+        done = Pass(self.look(), refused=self._refused)
+        try:
+            self._tidy(done)
+            if wanted := self._wanted(done.survey):
+                self._submit(done, claim, wanted)
+        except Unavailable as error:
+            done.note = str(error)
+        return done
+
+    def _tidy(self, done: Pass) -> None:
+        """Write down what was judged, and call off what is in vain: first the act, then the word."""
+        survey, home = done.survey, self.surveyor.home
         if survey.queue.reachable:
             done.dropped = self.backend.settle(home.submissions, survey.submissions, survey.queue)
         home.journal.ended(survey.fresh)
@@ -87,11 +120,13 @@ class Driver:
             self.backend.cancel([identity for task, _ in survey.cancel if (identity := task.id)])
             home.journal.ended([ending for _, ending in survey.cancel])
             done.called_off = len(survey.cancel)
-        wanted = [each.job for each in survey.wanting("submit")]
-        if wanted and survey.queue.reachable:
-            limit = self.backend.limit(self.cluster)
-            seconds = {job.name: self.estimates.seconds(job) for job in wanted}
-            submitter = Submitter(self.store, self.cluster, self.backend, claim, self.environment())
-            done.submitted = submitter.submit(survey, order(wanted, seconds), limit)
-            done.survey = self.look()
-        return done
+
+    def _submit(self, done: Pass, claim: Claim, wanted: Sequence[Job]) -> None:
+        seconds = {job.name: self.estimates.seconds(job) for job in wanted}
+        submitter = Submitter(self.store, self.cluster, self.backend, claim, self.environment())
+        try:
+            submitter.submit(done.survey, order(wanted, seconds), self.backend.limit(self.cluster))
+        finally:
+            self._refused.update(submitter.refused)
+            done.submitted = submitter.made
+        done.survey = self.look()

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from harness.cluster import failures
 from harness.cluster.failures import Evidence, Outcome
+from harness.endings import End
 from harness.store import Look
 from slurm.requests import Entry, Submission
+from slurm.tokens import log
 
 LOG_BYTES = 4000
 
@@ -25,16 +27,21 @@ class Traces:
     ) -> tuple[Outcome, str]:
         """How a task of a submission, which has ended, did so, short of success."""
         code = self._code(submission.token, index)
+        identity = submission.id_of(index) if submission.job_id else ""
         attempt = look.attempt
-        started = code is not None or attempt is not None or look.record is not None
+        if attempt is not None and (attempt.owner is None or attempt.owner.slurm != identity):
+            attempt = None  # of an earlier start
+        end = attempt.end if attempt else None
+        own = tail(directory / "log.txt").rpartition(f" attempt {attempt.number}: ")[2] if attempt else ""
         return failures.classify(
             Evidence(
-                error=look.error_kind,
-                message=_first_line(look),
+                error=look.error_kind or (end.kind if end else ""),
+                message=look.message or (end.message if end else ""),
+                stopped=_stopped(end) if end else "",
                 state=" ".join((entry.state, entry.reason)).strip() if entry else "",
                 exit_code=code,
-                log=tail(directory / "log.txt"),
-                started=started,
+                log=own + tail(log(self._home, submission, index)),
+                started=code is not None or attempt is not None or look.record is not None,
                 after=bool(submission.after),
             )
         )
@@ -44,6 +51,11 @@ class Traces:
         if token not in self._codes:
             self._codes[token] = _codes(self._home / token)
         return self._codes[token].get(index)
+
+
+def _stopped(end: End) -> str:
+    """What made an attempt go by itself; empty if it did not."""
+    return "limit" if end.signal == "SIGUSR2" else end.signal
 
 
 def _codes(folder: Path) -> dict[int, int]:
@@ -67,8 +79,3 @@ def tail(path: Path) -> str:
             return file.read().decode(errors="replace")
     except FileNotFoundError:
         return ""
-
-
-def _first_line(look: Look) -> str:
-    message = str(((look.record or {}).get("error") or {}).get("message", ""))
-    return (message.splitlines() or [""])[0]

@@ -54,9 +54,11 @@ class Evidence:
 
 def classify(seen: Evidence) -> tuple[Outcome, str]:
     """The class and, in words, why."""
+    state = seen.state.partition(" ")[0]
+    if seen.error and state == "OUT_OF_MEMORY" and seen.error not in _OF_RECORD:
+        return "memory", f"out of memory by Slurm's word, whence {seen.error}: {seen.message}"
     if seen.error:
         return _OF_RECORD.get(seen.error, "code"), f"{seen.error}: {seen.message}"
-    state = seen.state.partition(" ")[0]
     if state in _OF_SLURM and state != "PREEMPTED":
         return _OF_SLURM[state]
     if _OUT_OF_MEMORY.search(seen.log):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
-from ground.files import storage_errors
+from ground.files import storage_errors, write_json
+from harness.cluster import needs
 from harness.cluster.journal import Journal
 from harness.store import Store
+from slurm.cluster import Cluster
 
 PROBE_BYTES = 1 << 16
 
@@ -41,6 +44,22 @@ class Home:
     def used(self) -> bool:
         """Whether anything was ever submitted from this store."""
         return self.root.is_dir()
+
+    def remember(self, name: str, cluster: Cluster) -> None:
+        """Write down where this store's jobs run, for those who only read their results.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        write_json(self.root / "cluster.json", {"name": name, "gpus": sorted(needs.on_gpus(cluster))})
+
+    def remembered(self) -> tuple[str, frozenset[str]] | None:
+        """The cluster that jobs were submitted to last, and the kinds of them that get a GPU there."""
+        try:
+            told = json.loads((self.root / "cluster.json").read_text(encoding="utf-8"))
+            return str(told["name"]), frozenset(map(str, told["gpus"]))
+        except (OSError, ValueError, KeyError, TypeError):  # none, or broken: the next run writes it anew
+            return None
 
     def try_writing(self) -> None:
         """See that the store takes files, before anything is submitted whose results would be lost.

@@ -1,6 +1,6 @@
 """The right to submit: one harness at a time, for the length of one pass, whichever login node it is on.
 
-Claims as those of runs, but never given a number twice: whoever was overtaken while its machine slept finds a higher
+Claims as those of runs; a number is never given twice, so whoever was overtaken while its machine slept finds a higher
 one, for ever, and submits nothing more.
 """
 
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from harness import claims
 from harness.claims import Claim
+from harness.endings import End
 
 RETRY_SECONDS = 0.5
 
@@ -31,15 +32,16 @@ def held(folder: Path, seconds: float) -> Iterator[Claim | None]:
         yield None
         return
     _sweep(folder, claim.number)
+    began = time.monotonic()
     try:
         yield claim
     finally:
-        claim.resign()
+        claim.end(End("done", seconds=round(time.monotonic() - began, 3)))
 
 
 def _sweep(folder: Path, number: int) -> None:
     """Remove what earlier holders left."""
     for path in folder.iterdir():
-        if path.name.isdigit() and int(path.name) < number:
+        if path.stem.isdigit() and int(path.stem) < number:
             with suppress(FileNotFoundError):
                 path.unlink()

@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection
 
 from ground.errors import ConfigError
-from harness.jobs import Job, Kind
+from harness.jobs import KINDS, Job, Kind
 from slurm.cluster import Cluster, Resources
 from slurm.requests import Request
 
@@ -19,6 +19,11 @@ def resources(cluster: Cluster, kind: Kind) -> Resources:
     """What the profile gives jobs of a kind."""
     found: Resources = getattr(cluster.kinds, "import_" if kind == "import" else kind)
     return found
+
+
+def on_gpus(cluster: Cluster) -> frozenset[str]:
+    """Kinds of job that get a GPU there."""
+    return frozenset(kind for kind in KINDS if cluster.gpus_per_node and resources(cluster, kind).gpus)
 
 
 def processes(job: Job, cluster: Cluster) -> int:
@@ -42,8 +47,8 @@ def request(job: Job, cluster: Cluster, *, memory_failures: int = 0, exclude: Co
         ConfigError: the profile gives no GPU to a job that is planned for one.
     """
     given, number = resources(cluster, job.kind), processes(job, cluster)
-    on_gpu = job.device_class == "cuda" and job.kind != "import" and not job.config.get("initial")
-    if on_gpu and not (given.gpus and cluster.gpus_per_node):
+    on_gpu = job.device_class == "cuda"
+    if on_gpu and job.kind not in on_gpus(cluster):
         problem = f"gives no GPU to `{job.kind}`, and {job.title} is planned for one"
         raise ConfigError("cluster profile", problem, f"Set kinds.{job.kind}.gpus and gpus_per_node, or device: cpu.")
     nodes = _nodes(number, cluster.gpus_per_node) if on_gpu else 1

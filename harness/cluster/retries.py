@@ -83,7 +83,9 @@ def _verdict(case: Case, cluster: Cluster) -> Step:
     if case.withdrawn:
         return Step("none", "cancelled; it is submitted by the next harness run")
     if case.look.state == "failed":
-        kind, words = failures.classify(failures.Evidence(error=case.look.error_kind, message=case.look.reason))
+        kind, words = failures.classify(failures.Evidence(error=case.look.error_kind, message=case.look.message))
+        if kind == "code" and case.failures and case.failures[-1].outcome == "memory":  # Slurm knows better
+            kind, words = "memory", case.failures[-1].words
     elif case.failures:
         kind, words = case.failures[-1].outcome, case.failures[-1].words
     else:

@@ -6,8 +6,9 @@ A job whose parent is in the queue waits for it there (``afterok``), so a chain 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from ground.errors import ConfigError
 from harness import worker
 from harness.claims import Claim
 from harness.cluster import needs
@@ -42,28 +43,35 @@ class Submitter:
     claim: Claim
     environment: Mapping[str, str | None] = field(default_factory=dict)
     """What every job has besides its own."""
+    made: list[Submission] = field(default_factory=list)
+    refused: dict[str, ConfigError] = field(default_factory=dict)
+    """Job → Slurm's own words on why it does not take it."""
 
-    def submit(self, survey: Survey, order: Sequence[Job], limit: int) -> list[Submission]:
-        """Submit jobs in the order of their urgency, as many as there is room for.
+    def submit(self, survey: Survey, order: Sequence[Job], limit: int) -> None:
+        """Submit jobs in the order of their urgency, as many as there is room for. What Slurm refuses is kept in
+        ``refused``, and what waits for that is not submitted.
 
         Args:
             order: the jobs that are wanted.
             limit: tasks of an array at most.
 
         Raises:
-            ConfigError: sbatch refuses one; what was submitted before stays.
+            Unavailable: Slurm takes no more now.
             StorageError: it cannot be written down.
         """
         ids = {name: each.live.id for name, each in survey.standings.items() if each.live is not None}
-        made: list[Submission] = []
         exclude = tuple(sorted(survey.history.bad_nodes()))
         for layer in layers(self._room_for(survey, order)):
             for array in self._arrays(survey, layer, ids, limit, exclude):
                 if not self.claim.holds():  # somebody took us for dead and submits in our place
-                    return made
-                made.append(self._submit(survey, array))
-                ids.update({job.name: made[-1].id_of(index) for index, job in enumerate(array.jobs)})
-        return made
+                    return
+                try:
+                    made = self._submit(survey, array)
+                except ConfigError as error:
+                    self.refused.update({job.name: error for job in array.jobs})
+                    continue
+                self.made.append(made)
+                ids.update({job.name: made.id_of(index) for index, job in enumerate(array.jobs)})
 
     def _room_for(self, survey: Survey, order: Sequence[Job]) -> list[Job]:
         """The first of them, as many as may be in the queue besides what is there."""
@@ -89,18 +97,23 @@ class Submitter:
 
     def _submit(self, survey: Survey, array: Array) -> Submission:
         for job in array.jobs:
-            if survey.standings[job.name].failed:  # its record stands no more: it is tried again
-                shelve(self.store.directory(job) / "record.json", "failed")
+            if word := survey.standings[job.name].stands:
+                shelve(self.store.directory(job) / "record.json", word)
             self.store.prepare(job)
         tasks = [Task(path_of(job), (str(self.store.directory(job).absolute()),)) for job in array.jobs]
+        try:
+            return self._sbatch(array.request, tasks, array.after, array.threads)
+        except ConfigError:
+            if not array.request.exclude:
+                raise
+        # Without the nodes that have failed there may be none left that would do.
+        return self._sbatch(replace(array.request, exclude=()), tasks, array.after, array.threads)
+
+    def _sbatch(self, request: Request, tasks: Sequence[Task], after: tuple[str, ...], threads: int) -> Submission:
+        environment = {**worker.environment(threads), **self.environment}
+        home = Home(self.store).submissions
         return self.backend.submit(
-            Home(self.store).submissions,
-            self.cluster,
-            array.request,
-            tasks,
-            array.after,
-            function=FUNCTION,
-            environment={**worker.environment(array.threads), **self.environment},
+            home, self.cluster, request, tasks, after, function=FUNCTION, environment=environment
         )
 
 

@@ -6,7 +6,7 @@ The queue is looked at before the store: what a task has written by the time tha
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from harness.cluster import retries
@@ -63,13 +63,25 @@ class Standing:
     """How its earlier starts ended, the oldest first."""
     step: Step
 
-    failed: bool = False
-    """Whether a record says that it failed, which has to go before it starts again."""
+    stands: str = ""
+    """Why its record has to go before it starts again: ``failed``, or ``gone`` of one whose files are."""
 
     @property
     def state(self) -> str:
         """In a word."""
         return self.look.state
+
+    @property
+    def why(self) -> str:
+        """Why it is not done, in words: what went wrong last, if anything did."""
+        return self.step.words
+
+    @property
+    def where(self) -> str:
+        """`` on n1 (123_4)``; empty if Slurm says nothing of it."""
+        if self.live is None or not self.live.running or self.live.entry is None:
+            return ""
+        return f" on {self.live.entry.nodes} ({self.live.id})"
 
 
 @dataclass
@@ -109,11 +121,6 @@ class Survey:
         """Whether nothing is left to do or to wait for."""
         return not any(each.step.action in {"submit", "wait"} for each in self.standings.values())
 
-    @property
-    def changes(self) -> bool:
-        """Whether a pass would write or submit something."""
-        return bool(self.fresh or self.cancel) or (self.queue.reachable and bool(self.wanting("submit")))
-
 
 class Surveyor:
     """Looks at one plan again and again.
@@ -138,13 +145,27 @@ class Surveyor:
         traces = Traces(self.home.submissions)
         found = Survey({}, queue, history, submissions=submissions)
         latest = {task.name: each.created for each in submissions for task in each.tasks}
-        there = {kind: set(self._store.names(kind)) for kind in {job.kind for job in self._jobs}}
-        for path, job in self._names.items():
-            look = self._store.look(job) if job.name in there[job.kind] else Look("missing")
+        for job, look, gone in self._looks():
+            path = path_of(job)
             own = [Live(each, index, entries.get((each.token, index))) for each, index in tasks.get(path, ())]
             live = self._sift(job, look, own, found, traces)
-            found.standings[job.name] = self._stand(job, look, live, found, latest.get(path, 0.0))
+            found.standings[job.name] = self._stand(job, look, live, found, latest.get(path, 0.0), gone)
         return found
+
+    def _looks(self) -> Iterator[tuple[Job, Look, bool]]:
+        """Each job, what its directory says, and whether it is finished for nothing: its files are gone and something
+        that is not finished needs them. Then it counts as interrupted."""
+        looks = {job.name: look for job, look in self._store.looks(self._jobs)}
+        revived: dict[str, bool] = {}
+        for job in reversed(self._jobs):
+            if looks[job.name].state != "done" or revived.get(job.name):
+                for parent in job.parents.values():
+                    look = looks.get(parent.name)
+                    if look is not None and parent.name not in revived:
+                        revived[parent.name] = look.state == "done" and bool(self._store.gone(parent, look))
+        for job in self._jobs:
+            gone = revived.get(job.name, False)
+            yield job, Look("interrupted") if gone else looks[job.name], gone
 
     def _unjudged(
         self, submissions: Sequence[Submission], history: History
@@ -183,7 +204,7 @@ class Surveyor:
                 found.call_off(gone, _ending(job, gone, "withdrawn", "in the queue twice"))
         return live
 
-    def _stand(self, job: Job, look: Look, live: Live | None, found: Survey, submitted: float) -> Standing:
+    def _stand(self, job: Job, look: Look, live: Live | None, found: Survey, submitted: float, gone: bool) -> Standing:
         """See what comes next, and give up in the queue what is given up."""
         parents = [found.standings[each.name] for each in job.parents.values() if each.name in found.standings]
         blocking = next((each for each in parents if each.state in BAD_ENDS), None)
@@ -205,7 +226,8 @@ class Surveyor:
         started = look.attempt is not None or bool(live and live.entry and live.entry.restarts)
         state = retries.state(case, step, started=started)
         endings = tuple(found.history.endings.get(path, ()))
-        return Standing(job, replace(look, state=state), live, endings, step, failed=look.state == "failed")
+        stands = "gone" if gone else "failed" if look.state == "failed" else ""
+        return Standing(job, replace(look, state=state), live, endings, step, stands)
 
     def _judge(self, job: Job, look: Look, task: Live, found: Survey, traces: Traces) -> Ending:
         withdrawn = found.history.cancelled.get(path_of(job), 0.0) >= task.submission.created

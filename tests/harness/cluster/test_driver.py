@@ -26,7 +26,7 @@ def test_a_pass_repeated_submits_nothing_twice(drive, slurm):
     last = drive().make()
     assert max(Counter(slurm.names()).values()) == 1
     assert last.survey.settled
-    assert not drive().look().changes
+    assert drive().look().fresh == []
 
 
 def test_a_parent_that_is_done_is_waited_for_no_more(drive, slurm, planned):

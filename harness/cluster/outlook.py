@@ -1,0 +1,65 @@
+"""How long what is left will take, and what the queue looks like, in a line each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+
+from harness import status
+from harness.cluster import needs
+from harness.cluster.survey import Survey
+from harness.estimate import Estimates, duration
+from harness.jobs import Job
+from harness.schedule import order, play
+from harness.store import Store
+from slurm.cluster import Cluster
+
+OVER = frozenset({"done", "failed", "blocked"})
+
+
+def left(survey: Survey) -> list[Job]:
+    """What is neither finished nor given up."""
+    return [each.job for each in survey.standings.values() if each.state not in OVER]
+
+
+def seconds_to_go(survey: Survey, store: Store, cluster: Cluster, estimates: Estimates) -> float:
+    """Until the last job ends, by a schedule played with as many GPUs (or processes) as the profile says that one may
+    expect, else with as many as are at work now."""
+    jobs = left(survey)
+    units = {job.name: max(needs.processes(job, cluster), 1) for job in jobs}
+    at_work = [job for job in jobs if survey.standings[job.name].state == "running"]
+    room = cluster.gpus or sum(units[job.name] for job in at_work)
+    takes = {job.name: estimates.seconds(job) for job in jobs}
+    for job in at_work:
+        ahead = store.progress(job).get("left")
+        takes[job.name] = takes[job.name] if ahead is None else float(ahead)
+    return max(play(order(jobs, takes), takes, max(room, *units.values(), 1), units).values(), default=0.0)
+
+
+def counts(survey: Survey) -> str:
+    """``34 done, 2 running, 6 queued``."""
+    return status.counts(each.look for each in survey.standings.values())
+
+
+def queue(survey: Survey) -> str:
+    """``queue: 4 RUNNING, 3 PENDING (Resources), 2 PENDING (Dependency)``; empty if nothing of ours is in it."""
+    if not survey.queue.reachable:
+        return f"queue: Slurm does not answer ({survey.queue.problem}); waiting, nothing is submitted or given up"
+    tally: Counter[str] = Counter()
+    for each in survey.queue.entries:
+        if each.phase != "ended":
+            tally[f"{each.state} ({each.reason})" if each.reason and each.phase == "pending" else each.state] += 1
+    return f"queue: {', '.join(f'{number} {words}' for words, number in tally.most_common())}" if tally else ""
+
+
+def line(survey: Survey, store: Store, cluster: Cluster, estimates: Estimates) -> str:
+    """Counts, queue and time to go."""
+    parts = [counts(survey), queue(survey)]
+    if left(survey):
+        parts.append(f"about {duration(seconds_to_go(survey, store, cluster, estimates))} to go")
+    return "; ".join(part for part in parts if part)
+
+
+def nodes(bad: Collection[str]) -> str:
+    """Which nodes are left out; empty if none."""
+    return f"left out, for a job failed there: {', '.join(sorted(bad))}" if bad else ""

@@ -1,0 +1,122 @@
+"""``harness run --cluster NAME``: the difference is submitted, and whoever stays sees it through."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from argparse import Namespace
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from ground.errors import ConfigError
+from harness import display
+from harness.cluster import needs, outlook, rerun
+from harness.cluster.backend import Backend, Slurm
+from harness.cluster.driver import Driver
+from harness.cluster.home import Home
+from harness.cluster.survey import Survey
+from harness.cluster.telling import Teller, notes
+from harness.estimate import Estimates, duration, learn
+from harness.plan import Plan
+from harness.reconcile import signals
+from harness.store import Store
+from slurm.cluster import Cluster
+
+PAUSE_SECONDS = 0.2
+
+
+def bring(
+    build: Callable[[], Plan], options: Namespace, cluster: Cluster, backend: Backend | None = None
+) -> tuple[Plan, int]:
+    """Bring a plan to its end on a cluster, or only on its way there (``--detach``); the plan and the exit code.
+
+    Raises:
+        ConfigError: no Slurm here, or it does not take such jobs.
+        StorageError: the store is full or read-only; nothing was submitted.
+    """
+    began, backend, store = time.time(), backend or Slurm(), Store(Path(options.store))
+    plan = build()
+    if not plan.jobs or options.rerun == "never":
+        driver = Driver(store, plan.jobs, cluster, backend, Estimates(plan.profile.seconds), since=began)
+        return plan, summary(plan, driver, driver.look(), options)
+    backend.check(cluster, list(dict.fromkeys(needs.request(job, cluster) for job in plan.jobs)))
+    Home(store).try_writing()
+    if not plan.generated:
+        with display.reporter(f"generate {plan.source.root}") as report:
+            plan.source.generate(report)
+        plan = build()
+    driver = Driver(store, plan.jobs, cluster, backend, Estimates(plan.profile.seconds), since=began)
+    learn(driver.estimates, store, plan.jobs)
+    Home(store).remember(options.cluster, cluster)
+    for line in rerun.apply(driver, options.rerun):
+        print(line, file=sys.stderr)
+    if options.detach:
+        return plan, detach(plan, driver, options)
+    survey, number = follow(driver)
+    return plan, summary(plan, driver, survey, options, number)
+
+
+def follow(driver: Driver) -> tuple[Survey, int]:
+    """Make passes until everything is done, failed or blocked, or SIGINT or SIGTERM comes; the last survey, the signal.
+
+    Jobs stay in the queue whatever ends this.
+    """
+    teller = Teller(driver)
+    with signals() as received:
+        while True:
+            done = driver.make()
+            teller.told(done)
+            if received or done.settled:
+                return done.survey, received[0] if received else 0
+            deadline = time.monotonic() + driver.cluster.poll_seconds
+            while time.monotonic() < deadline and not received:
+                time.sleep(PAUSE_SECONDS)
+
+
+def detach(plan: Plan, driver: Driver, options: Namespace) -> int:
+    """One pass; what becomes of the rest is said."""
+    done = driver.make()
+    for line in notes(done):
+        print(line, file=sys.stderr)
+    return summary(plan, driver, done.survey, options)
+
+
+def summary(plan: Plan, driver: Driver, survey: Survey, options: Namespace, number: int = 0) -> int:
+    """Say how it stands; the exit code."""
+    jobs = {job.name: job for job in plan.jobs}
+    lines = [f"{len(jobs)} jobs: {outlook.counts(survey)}", *plan.without_data]
+    waiting = outlook.left(survey)
+    if waiting and (words := outlook.queue(survey)):
+        lines.append(words)
+    failed = [each for each in survey.standings.values() if each.state == "failed"]
+    for each in failed:
+        lines += [f"failed: {each.job.title}: {each.why}", f"    log: {driver.store.log(each.job)}"]
+    blocked = Counter(each.step.words for each in survey.standings.values() if each.state == "blocked")
+    lines += [f"blocked: {count} runs: {words}" for words, count in blocked.items()]
+    if waiting and (number or options.detach):
+        lines += _left_alone(driver, survey, options)
+    if failed:
+        lines.append("A failure stands until it is mended: then run again with --rerun retry (make: RERUN=retry).")
+    print("\n".join(lines), file=sys.stderr)
+    return 128 + number if number else int(bool(failed or plan.lacking))
+
+
+def _left_alone(driver: Driver, survey: Survey, options: Namespace) -> list[str]:
+    """What happens to jobs that nobody looks after, and how to go on."""
+    seconds = outlook.seconds_to_go(survey, driver.store, driver.cluster, driver.estimates)
+    again = shlex.join(["harness", *(word for word in options.command if word != "--detach")])
+    where = f"--cluster {shlex.quote(options.cluster)} --store {shlex.quote(str(options.store))}"
+    return [
+        f"The jobs stay in the queue: about {duration(seconds)} to go.",
+        "What is put off or ended there goes on by itself only as far as Slurm requeues it; the rest waits for: "
+        + again,
+        f"See how it stands: harness status {where}. Take it back: harness cancel {where}",
+    ]
+
+
+def check(options: Namespace, cluster: Cluster) -> None:
+    """Raises ``ConfigError`` for options that do not go together."""
+    if getattr(options, "detach", False) and cluster.executor != "slurm":
+        raise ConfigError("--detach", f"`--cluster {options.cluster}` ends with this process", "Leave it out.")
