@@ -10,9 +10,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from ground.cores import usable
 from ground.errors import ConfigError
 from ground.networks import BackboneName
-from ground.processes import cores
 from harness import aging, forecast_text, policy, status
 from harness import plan as planning
 from harness.cluster import needs
@@ -126,7 +126,7 @@ def _workers(options: Namespace, plan: Plan) -> int:
     if asked:
         return asked
     gpus = visible_gpus() if any(job.device_class == "cuda" for job in plan.jobs) else ()
-    return len(gpus) or max(cores() // max((job.threads for job in plan.jobs), default=1), 1)
+    return len(gpus) or max(usable() // max((job.threads for job in plan.jobs), default=1), 1)
 
 
 def _summary(plan: Plan, store: Store, result: Result, seconds: float) -> int:

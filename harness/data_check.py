@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ground.config import suggest
+from ground.cores import usable
 from ground.errors import ConfigError, DataError
 from ground.files import write_json
-from ground.processes import cores
 from harness import data_report, profiles
 from harness.profiles import Profile
 
@@ -39,7 +39,7 @@ def check_data(options: Namespace) -> int:
         generated=generated,
         full=options.full,
         strict=options.strict,
-        workers=options.workers or min(cores(), MOST_WORKERS),
+        workers=options.workers or min(usable(), MOST_WORKERS),
     )
     found = audit(root, wanted, _images(folders), reporter)
     if all(unit.absent for unit in found.units):

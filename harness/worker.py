@@ -214,7 +214,10 @@ def _pretrain(job: Job, directory: Path, progress: Progress) -> Mapping[str, flo
     from pretrain import run as pretraining
 
     _seed(job)
-    return pretraining.run(recipe, seed=job.seed, folders=folders, out=directory, report=progress, inputs=parents)
+    return pretraining.run(
+        recipe, seed=job.seed, folders=folders, out=directory, report=progress, inputs=parents,
+        cache=directory.parent.parent / ".cache" / "images",
+    )  # fmt: skip
 
 
 def _import(job: Job, directory: Path, progress: Progress) -> Mapping[str, float]:

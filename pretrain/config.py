@@ -3,9 +3,9 @@ unless it is declared ``not_identity``."""
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from ground.config import Strict, later, not_identity
 from ground.networks import BackboneName
@@ -68,7 +68,10 @@ class Train(Strict):
     threads: PositiveInt = 4
     """CPU threads of the arithmetic: they change the order of summation, so they are part of the key."""
     device: Literal["auto", "cpu", "cuda"] = not_identity("auto")
-    workers: int = not_identity(4, ge=0)
+    workers: Annotated[int, Field(ge=0)] | Literal["auto"] = not_identity("auto")
+    """Processes that cut views; 0 cuts in the training process, ``auto`` takes the cores that are ours."""
+    cache: str = not_identity("off")
+    """Folder for decoded images, so that each is decoded once, not every epoch; ``store`` is one in the run store."""
     log_every: PositiveInt = not_identity(20)
     checkpoint_minutes: float = not_identity(10.0, gt=0)
     snapshot_epochs: int = not_identity(0, ge=0)

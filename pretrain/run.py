@@ -17,6 +17,7 @@ from pretrain.data import check, images
 from pretrain.model.student_teacher import StudentTeacher
 from pretrain.training.export import NETWORK, export_backbone, export_network
 from pretrain.training.loop import Trainer, exported, train
+from pretrain.views import loading
 from pretrain.views.registry import build_layout
 
 BACKBONE = "backbone.safetensors"
@@ -30,6 +31,7 @@ def run(
     out: Path,
     report: Report = silent,
     inputs: dict[str, Path] | None = None,
+    cache: Path | None = None,
 ) -> dict[str, float]:
     """Pre-train and write ``out/backbone.safetensors`` and, where a branch has one projector, ``network.safetensors``.
 
@@ -42,6 +44,7 @@ def run(
         out: the run's folder: ``checkpoint.pt``, ``curves/`` (TensorBoard), ``snapshots/``.
         report: told of every step.
         inputs: run directories of the jobs that the recipe rests on, by role.
+        cache: where decoded images are kept if ``train.cache`` is ``store``.
 
     Returns:
         The last step's loss by branch and the spread of its features (1 isotropic, 0 collapsed).
@@ -71,7 +74,7 @@ def run(
         if layout.images not in (None, len(listed)):
             problem = f"{len(listed)} images, and regions were found in {layout.images}"
             raise DataError(folders[0], problem, "Run again: they are looked for anew.")
-        metrics = train(trainer, listed, out, report)
+        metrics = train(trainer, listed, loading.pixels(config, listed, folders, cache, report), out, report)
     if distributed.rank() == 0:
         export_backbone(out / BACKBONE, exported(trainer))
         export_network(out / NETWORK, trainer.model, config.model)

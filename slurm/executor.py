@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ground.cores import JOBS_AT_ONCE
 from ground.errors import ConfigError
 from ground.files import storage_errors
 
@@ -104,7 +105,8 @@ class Executor:
         while self.free() <= 0:
             time.sleep(0.05)
         gpu = self._idlest_gpu()
-        with storage_errors(self.folder), _environment(environment or {}), _detached():
+        told = {JOBS_AT_ONCE: str(self.workers), **(environment or {})}
+        with storage_errors(self.folder), _environment(told), _detached():
             job = self._submitit.submit(call, function, gpu, *arguments)
         handle = Handle(function, gpu, job.paths.stdout, job.paths.stderr, job)
         self._handles.append(handle)

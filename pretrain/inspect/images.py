@@ -14,7 +14,8 @@ from ground.seeding import generator
 from pretrain.config import PretrainConfig
 from pretrain.view_config import Photometric
 from pretrain.views import photometric
-from pretrain.views.dataset import cut_out, open_rgb
+from pretrain.views.cutting import cut_out
+from pretrain.views.decoding import Pixels, decode, read
 from pretrain.views.draw import draw_photometric
 from pretrain.views.geometry import Crop, draw_pair, in_box_mask, intersection
 
@@ -23,9 +24,6 @@ STRIDE = 32
 PAPER = 1024 / 224
 """The figures' side over that of the pre-training's crops, in the paper."""
 TRIES = 100
-
-Pixels = NDArray[np.uint8]
-"""(H, W, 3), to be looked at."""
 
 
 def side(config: PretrainConfig) -> int:
@@ -39,10 +37,9 @@ def whole(path: Path, side: int) -> tuple[Tensor, Pixels]:
     Raises:
         DataError: it cannot be decoded.
     """
-    image = open_rgb(path)
-    resized = cut_out(image, Crop(0, 0, *image.size), side, "bilinear")
-    normalised = photometric.normalised(torch.from_numpy(resized.copy()).float().div(255)[None])
-    return normalised, np.asarray(image)
+    image = decode(path)
+    resized = cut_out(image, Crop(0, 0, image.shape[1], image.shape[0]), side, "bilinear")
+    return photometric.normalised(_planes(resized).float().div(255)), image
 
 
 @dataclass(frozen=True)
@@ -77,10 +74,11 @@ def views(config: PretrainConfig, path: Path, *, seed: int, side: int, share: fl
     Raises:
         DataError: the image cannot be decoded.
     """
-    image, grid = open_rgb(path), side // STRIDE
+    image, grid = read(path, config.views.shorten), side // STRIDE
+    size = image.shape[1], image.shape[0]
     best: tuple[int, tuple[Crop, Crop], NDArray[np.bool_]] | None = None
     for draw in range(TRIES):
-        crops = draw_pair(generator("figure", seed, path.name, draw), *image.size, config.views)
+        crops = draw_pair(generator("figure", seed, path.name, draw), *size, config.views)
         mask = in_box_mask(intersection(*crops), grid)
         if best is None or mask.sum() > best[2].sum():
             best = draw, crops, mask
@@ -93,7 +91,12 @@ def views(config: PretrainConfig, path: Path, *, seed: int, side: int, share: fl
     settings = (config.views.first, config.views.second)
     inputs = torch.cat(
         [
-            _coloured(rng, cut_out(image, crop, side, config.views.interpolation), crop.flip, colours)
+            _coloured(
+                rng,
+                cut_out(image, crop, side, config.views.interpolation, config.views.resampler),
+                crop.flip,
+                colours,
+            )
             for crop, colours in zip(crops, settings, strict=True)
         ]
     )
@@ -102,7 +105,12 @@ def views(config: PretrainConfig, path: Path, *, seed: int, side: int, share: fl
 
 def _coloured(rng: np.random.Generator, cut: np.ndarray, flip: bool, colours: Photometric) -> Tensor:
     drawn = torch.from_numpy(draw_photometric(rng, colours))[None]
-    return photometric.apply(torch.from_numpy(cut.copy())[None], torch.tensor([flip]), drawn, colours)
+    return photometric.apply(_planes(cut), torch.tensor([flip]), drawn, colours)
+
+
+def _planes(pixels: Pixels) -> Tensor:
+    """(H, W, 3) → (1, 3, H, W)."""
+    return torch.from_numpy(pixels.transpose(2, 0, 1).copy())[None]
 
 
 def pixels(view: Tensor) -> Pixels:

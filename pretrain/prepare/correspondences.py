@@ -24,7 +24,7 @@ from pretrain.prepare.network import InBatches
 from pretrain.prepare.pieces import Pieces
 from pretrain.prepare.ragged import Ragged, offsets
 from pretrain.prepare.selection import filtered, nearest, top_pairs
-from pretrain.views.dataset import cut_out
+from pretrain.views.cutting import cut_out
 from pretrain.views.geometry import Crop
 
 
@@ -77,8 +77,10 @@ def sight(image: Image.Image, index: int, *, boxes: Ragged, config: Corresponden
     """The centre of an image and its regions."""
     middle = TF.center_crop(TF.resize(image, config.resize), config.size)
     kept = filtered(boxes[index], config.boxes)
-    patches = np.stack([cut_out(image, Crop(*box), config.patch, "bilinear") for box in kept.tolist()])
-    return Sight(torch.from_numpy(np.array(middle).transpose(2, 0, 1)), kept, torch.from_numpy(patches))
+    pixels = np.asarray(image)
+    patches = np.stack([cut_out(pixels, Crop(*box), config.patch, "bilinear") for box in kept.tolist()])
+    planes = np.ascontiguousarray(patches.transpose(0, 3, 1, 2))
+    return Sight(torch.from_numpy(np.array(middle).transpose(2, 0, 1)), kept, torch.from_numpy(planes))
 
 
 def _encode(

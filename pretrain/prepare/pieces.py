@@ -20,7 +20,7 @@ from ground import stopping
 from ground.errors import UserError
 from ground.files import atomic_path
 from ground.progress import Report
-from pretrain.views.dataset import open_rgb
+from pretrain.views.decoding import open_rgb
 
 PIECE = 512
 """Images of a piece. Batches never span two, so it decides how sums are rounded: changing it is a new ``version``."""

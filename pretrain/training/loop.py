@@ -28,8 +28,9 @@ from pretrain.training.export import export_snapshot
 from pretrain.training.monitor import Monitor, Outcome
 from pretrain.training.optimizer import build_optimizer
 from pretrain.training.schedule import learning_rate, teacher_momentum
-from pretrain.views import photometric
-from pretrain.views.dataset import Batch, StepSampler, ViewsDataset, collate
+from pretrain.views import loading, photometric
+from pretrain.views.dataset import Batch, StepSampler, ViewsDataset
+from pretrain.views.decoding import Pictures
 from pretrain.views.layout import Layout
 
 log = logging.getLogger(__name__)
@@ -100,7 +101,8 @@ class Trainer:
         memory = torch.channels_last if self.config.train.channels_last else torch.contiguous_format
         images = []
         for view, shown in enumerate(self.layout.shown):
-            crops = batch.crops[view].to(self.device, non_blocking=True)
+            # In memory they are channels last; on a CPU, sums over another layout would round otherwise.
+            crops = batch.crops[view].to(self.device, non_blocking=True).contiguous()
             colours = photometric.apply(crops, batch.flips[view], batch.drawn[view], shown.photometric)
             images.append(colours.contiguous(memory_format=memory))
         masks, overlaps, boxes, flips, sizes = (
@@ -117,8 +119,16 @@ def micro_batches(batch: Batch, count: int) -> Iterator[Batch]:
         yield batch.part(slice(start, start + size))
 
 
-def train(trainer: Trainer, images: list[Path], out: Path, report: Report) -> dict[str, float]:
-    """Train from the last checkpoint in ``out`` (or from the start) to the end; the last step's losses."""
+def train(trainer: Trainer, images: list[Path], pixels: Pictures, out: Path, report: Report) -> dict[str, float]:
+    """Train from the last checkpoint in ``out`` (or from the start) to the end; the last step's losses.
+
+    Args:
+        trainer: what is trained.
+        images: the files, which errors name.
+        pixels: of each of them.
+        out: the run's folder.
+        report: told of every step.
+    """
     settings = trainer.config.train
     steps_per_epoch = len(images) // settings.batch
     steps = settings.epochs * steps_per_epoch
@@ -131,7 +141,7 @@ def train(trainer: Trainer, images: list[Path], out: Path, report: Report) -> di
         log.warning("train.epochs %d ends within optim.warmup_epochs %g: the rate only rises", settings.epochs, warmup)
     if not first:
         _keep(trainer, out, 0)
-    loader = make_loader(trainer, images, first)
+    loader = make_loader(trainer, pixels, first)
     last_saved = time.monotonic()
     for step, batch in enumerate(loader, start=first):
         if isinstance(batch, UserError):
@@ -177,18 +187,17 @@ def exported(trainer: Trainer) -> nn.Module:
     return cast(nn.Module, chosen.resnet)
 
 
-def make_loader(trainer: Trainer, images: list[Path], first_step: int) -> DataLoader[Batch | UserError]:
+def make_loader(trainer: Trainer, pixels: Pictures, first_step: int) -> DataLoader[Batch | UserError]:
     """Batches of this process from ``first_step`` on; how many workers load them changes nothing."""
     settings = trainer.config.train
     grid = -(-trainer.config.views.size // 32)
     sampler = StepSampler(
-        len(images), settings.batch, settings.epochs, trainer.seed, first_step, distributed.rank(), distributed.world()
+        len(pixels), settings.batch, settings.epochs, trainer.seed, first_step, distributed.rank(), distributed.world()
     )
-    dataset = ViewsDataset(images, trainer.layout, grid, trainer.seed)
     return DataLoader(
-        cast("torch.utils.data.Dataset[Batch | UserError]", dataset),
-        batch_sampler=sampler,
-        num_workers=settings.workers,
-        collate_fn=collate,
+        ViewsDataset(pixels, trainer.layout, grid, trainer.seed),
+        batch_size=None,  # an item of the data set is a batch
+        sampler=sampler,
+        num_workers=loading.workers(settings, trainer.device),
         pin_memory=trainer.device.type == "cuda",
     )

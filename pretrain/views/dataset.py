@@ -1,38 +1,40 @@
-"""Images in, samples out: uint8 crops and their geometry, a function of (seed, epoch, sample index)."""
+"""Images in, batches out: uint8 crops and their geometry, each sample a function of (seed, epoch, sample index)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset, Sampler, get_worker_info
 
-from ground.errors import DataError, UserError
+from ground.errors import UserError
 from ground.seeding import generator
-from pretrain.views.draw import draw_photometric
-from pretrain.views.geometry import Crop, in_box_mask, intersection, overlap, signed_box
+from pretrain.views.cutting import cut_out
+from pretrain.views.decoding import Pictures
+from pretrain.views.draw import FIELDS, draw_photometric
+from pretrain.views.geometry import in_box_mask, intersection, overlap, signed_box
 from pretrain.views.layout import Layout
-
-_RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
-
 
 Views = tuple[Tensor, ...]
 """One tensor for each view, the two crops of every recipe first."""
+Arrays = dict[str, tuple[NDArray[Any], ...]]
+Place = tuple[int, int]
+"""(epoch, sample index)."""
 
 
 @dataclass
 class Batch:
     """Samples of one step, a tensor for each view; masks and overlaps of the first two alone.
 
-    ``crops`` uint8 (B, 3, H, W); ``flips`` bool (B,); ``drawn`` float (B, 12), see ``draw.FIELDS``; ``boxes`` float
-    (B, 4), signed, in image pixels; ``masks`` bool (B, S, S), cells inside the views' intersection; ``overlaps`` float
-    (B, 4), the intersection in [0, 1] of the view before it is mirrored; ``sizes`` float (B, 2), (width, height) of the
-    image that the view is cut from.
+    ``crops`` uint8 (B, 3, H, W), in memory channels last; ``flips`` bool (B,); ``drawn`` float (B, 12), see
+    ``draw.FIELDS``; ``boxes`` float (B, 4), signed, in image pixels; ``masks`` bool (B, S, S), cells inside the views'
+    intersection; ``overlaps`` float (B, 4), the intersection in [0, 1] of the view before it is mirrored; ``sizes``
+    float (B, 2), (width, height) of the image that the view is cut from.
     """
 
     indices: list[int]
@@ -45,92 +47,100 @@ class Batch:
     sizes: Views
 
     def pin_memory(self) -> Batch:
-        """Called by the loader on request: lets the copy to the device overlap with its work."""
-        self.crops = tuple(crop.pin_memory() for crop in self.crops)
-        return self
+        """Called by the loader on request: lets copies to the device overlap with its work."""
+        return self._each(Tensor.pin_memory)
 
     def part(self, chosen: slice) -> Batch:
         """Some of the samples."""
-        fields = (self.crops, self.flips, self.drawn, self.boxes, self.masks, self.overlaps, self.sizes)
-        return Batch(self.indices[chosen], *(tuple(view[chosen] for view in field) for field in fields))
+        part = self._each(lambda view: view[chosen])
+        part.indices = self.indices[chosen]
+        return part
+
+    def arrays(self) -> Arrays:
+        """The same memory for NumPy, by field: indexing it is cheaper than indexing tensors."""
+        return {name: tuple(view.numpy() for view in getattr(self, name)) for name in _FIELDS}
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        return Batch(self.indices, *(tuple(map(change, getattr(self, name))) for name in _FIELDS))
 
 
-Field = tuple[np.ndarray, ...]
-Sample = tuple[Field, ...]
-"""The fields of ``Batch`` after ``indices``, of one sample."""
+_FIELDS = tuple(field.name for field in fields(Batch))[1:]
 
 
-class ViewsDataset(Dataset[tuple[int, Sample] | UserError]):
-    """Views of image files. Indexed by (epoch, sample index), so that no worker or order matters.
+class ViewsDataset(Dataset[Batch | UserError]):
+    """Views of images. Indexed by the (epoch, sample index) of a whole batch, so that no worker or order matters.
 
     An image that cannot be read gives the error as a value: raised in a worker it would arrive as a traceback.
+
+    Args:
+        images: what views are cut of.
+        layout: which views a sample has.
+        grid: cells along a side of the masks.
+        seed: of all draws.
     """
 
-    def __init__(self, images: list[Path], layout: Layout, grid: int, seed: int) -> None:
+    def __init__(self, images: Pictures, layout: Layout, grid: int, seed: int) -> None:
         self.images, self.layout, self.grid, self.seed = images, layout, grid, seed
 
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, where: tuple[int, int]) -> tuple[int, Sample] | UserError:
-        epoch, index = where
-        rng = generator("view", self.seed, epoch, index)
+    def __getitem__(self, places: list[Place]) -> Batch | UserError:
+        batch = self._empty(places)
+        rows = batch.arrays()
         try:
-            image = open_rgb(self.images[index])
-            cuts = self.layout.cut(rng, index, image.size)
-            others = {cut.image: open_rgb(self.images[cut.image]) for cut in cuts if cut.image is not None}
+            for row, (epoch, index) in enumerate(places):
+                self._fill(rows, row, epoch, index)
         except UserError as error:
             return error
-        crops = [cut.crop for cut in cuts]
-        pixels, drawn, sizes = [], [], []
-        for cut, shown in zip(cuts, self.layout.shown, strict=True):
+        return batch
+
+    def _empty(self, places: list[Place]) -> Batch:
+        """A batch to be filled: whatever is large is written where it stays."""
+        count, views, grid = len(places), len(self.layout.shown), self.grid
+        crops = (_blank((count, shown.size, shown.size, 3), torch.uint8) for shown in self.layout.shown)
+
+        def each(number: int, shape: tuple[int, ...], kind: torch.dtype) -> Views:
+            return tuple(_blank((count, *shape), kind) for _ in range(number))
+
+        return Batch(
+            [index for _, index in places],
+            crops=tuple(crop.permute(0, 3, 1, 2) for crop in crops),
+            flips=each(views, (), torch.bool),
+            drawn=each(views, (len(FIELDS),), torch.float32),
+            boxes=each(views, (4,), torch.float32),
+            masks=each(2, (grid, grid), torch.bool),
+            overlaps=each(2, (4,), torch.float32),
+            sizes=each(views, (2,), torch.float32),
+        )
+
+    def _fill(self, batch: Arrays, row: int, epoch: int, index: int) -> None:
+        """Write one sample into its row."""
+        rng, layout = generator("view", self.seed, epoch, index), self.layout
+        image = self.images[index]
+        cuts = layout.cut(rng, index, (image.shape[1], image.shape[0]))
+        others = {cut.image: self.images[cut.image] for cut in cuts if cut.image is not None}
+        for view, (cut, shown) in enumerate(zip(cuts, layout.shown, strict=True)):
             source = image if cut.image is None else others[cut.image]
-            pixels.append(cut_out(source, cut.crop, shown.size, self.layout.interpolation))
-            drawn.append(draw_photometric(rng, shown.photometric))
-            sizes.append(np.array(source.size, dtype=np.float32))
-        pair = (crops[0], crops[1])
-        masks = tuple(in_box_mask(intersection(*each), self.grid) for each in (pair, pair[::-1]))
-        overlaps = tuple(overlap(*each) for each in (pair, pair[::-1]))
-        flips = tuple(np.asarray(crop.flip) for crop in crops)
-        boxes = tuple(map(signed_box, crops))
-        return index, (tuple(pixels), flips, tuple(drawn), boxes, masks, overlaps, tuple(sizes))
+            pixels = cut_out(source, cut.crop, shown.size, layout.views.interpolation, layout.views.resampler)
+            batch["crops"][view][row] = pixels.transpose(2, 0, 1)
+            batch["drawn"][view][row] = draw_photometric(rng, shown.photometric)
+            batch["flips"][view][row] = cut.crop.flip
+            batch["boxes"][view][row] = signed_box(cut.crop)
+            batch["sizes"][view][row] = source.shape[1], source.shape[0]
+        pair = (cuts[0].crop, cuts[1].crop)
+        for view, each in enumerate((pair, pair[::-1])):
+            batch["masks"][view][row] = in_box_mask(intersection(*each), self.grid)
+            batch["overlaps"][view][row] = overlap(*each)
 
 
-def cut_out(image: Image.Image, crop: Crop, size: int, interpolation: str) -> np.ndarray:
-    """A crop's pixels resized to a square: uint8 (3, size, size), not yet mirrored."""
-    # Cut first: `resize(box=…)` would let pixels outside the crop into its borders.
-    cut = image.crop((crop.x, crop.y, crop.x + crop.w, crop.y + crop.h))
-    return np.asarray(cut.resize((size, size), _RESAMPLING[interpolation])).transpose(2, 0, 1)
-
-
-def open_rgb(path: Path) -> Image.Image:
-    """The decoded image.
-
-    Raises:
-        DataError: missing, truncated, or no image, naming the file.
-    """
-    try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    except FileNotFoundError:
-        raise DataError(path, "the image is gone", "Restore it, or run again to list the folder anew.") from None
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
-        raise DataError(path, f"cannot be decoded ({error})", "Replace or delete the file, then run again.") from None
-
-
-def collate(fetched: list[tuple[int, Sample] | UserError]) -> Batch | UserError:
-    """Stack samples field by field and view by view; the first error, if there is one."""
-    samples = []
-    for item in fetched:
-        if isinstance(item, UserError):
-            return item
-        samples.append(item)
-
-    def stack(field: int) -> Views:
-        views = range(len(samples[0][1][field]))
-        return tuple(torch.from_numpy(np.stack([sample[field][view] for _, sample in samples])) for view in views)
-
-    return Batch([index for index, _ in samples], *(stack(field) for field in range(7)))
+def _blank(shape: tuple[int, ...], kind: torch.dtype) -> Tensor:
+    """Memory to be written. A worker's is shared with the process that trains: handing it over copies nothing."""
+    if get_worker_info() is None:
+        return torch.empty(shape, dtype=kind)
+    size = math.prod(shape) * kind.itemsize
+    shared = torch.UntypedStorage._new_shared(size)  # as torch's own collate function does
+    return torch.empty(0, dtype=kind).set_(shared, 0, shape)  # type: ignore[call-overload,no-any-return]
 
 
 class StepSampler(Sampler[list[tuple[int, int]]]):

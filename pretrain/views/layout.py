@@ -41,7 +41,7 @@ class Layout(ABC):
     """How many images it knows cuts of, if it does not draw them all."""
 
     def __init__(self, views: Views, inputs: dict[str, Path]) -> None:
-        self.views, self.interpolation = views, views.interpolation
+        self.views = views
         self.shown = (Shown(views.size, views.first), Shown(views.size, views.second))
 
     @abstractmethod

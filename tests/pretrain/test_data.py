@@ -9,7 +9,9 @@ from ground.errors import DataError
 from ground.seeding import generator
 from pretrain import data, recipes
 from pretrain.views import layout
-from pretrain.views.dataset import ViewsDataset, collate, open_rgb
+from pretrain.views.cache import Files
+from pretrain.views.dataset import ViewsDataset
+from pretrain.views.decoding import open_rgb
 from pretrain.views.geometry import Crop, draw_pair
 from pretrain.views.registry import build_layout
 
@@ -60,10 +62,10 @@ def test_views_are_cut_and_resized_as_the_released_loader_does(tmp_path):
     """torchvision's ``resized_crop`` on the decoded image: cut first, then Pillow's antialiased bilinear."""
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)).save(tmp_path / "a.png")
     views = recipes.resolve("pixcon-sr", {"views": {"size": 32}}).views
-    _, (pixels_of, *_) = ViewsDataset([tmp_path / "a.png"], build_layout(views, {}), 1, seed=0)[(0, 0)]
-    for crop, pixels in zip(draw_pair(generator("view", 0, 0, 0), 120, 90, views), pixels_of, strict=True):
+    shown = ViewsDataset(Files([tmp_path / "a.png"]), build_layout(views, {}), 1, seed=0)[[(0, 0)]].crops
+    for crop, pixels in zip(draw_pair(generator("view", 0, 0, 0), 120, 90, views), shown, strict=True):
         expected = reference.resized_crop(open_rgb(tmp_path / "a.png"), crop.y, crop.x, crop.h, crop.w, [32, 32])
-        assert np.array_equal(pixels.transpose(1, 2, 0), np.asarray(expected))
+        assert np.array_equal(pixels[0].permute(1, 2, 0), np.asarray(expected))
 
 
 class WithPatch(layout.Layout):
@@ -84,8 +86,7 @@ def test_a_layout_adds_views_of_its_own_size_and_of_other_images(tmp_path):
     for path, image in zip(paths, grays, strict=True):
         image.save(path)
     views = recipes.resolve("pixcon-sr", {"views": {"size": 32}}).views
-    dataset = ViewsDataset(paths, WithPatch(views, {}), 1, seed=0)
-    batch = collate([dataset[(0, index)] for index in (0, 1)])
+    batch = ViewsDataset(Files(paths), WithPatch(views, {}), 1, seed=0)[[(0, 0), (0, 1)]]
     assert [tuple(view.shape) for view in batch.crops] == [(2, 3, 32, 32), (2, 3, 32, 32), (2, 3, 8, 8)]
     assert [view[0].unique().tolist() for view in batch.crops] == [[10], [10], [200]]
     assert batch.boxes[0][0].tolist() == [20, 0, 0, 10]

@@ -17,7 +17,8 @@ from pretrain.prepare.ragged import Ragged
 from pretrain.run import BACKBONE
 from pretrain.training.export import export_backbone
 from pretrain.training.loop import Trainer, exported
-from pretrain.views.dataset import ViewsDataset, collate
+from pretrain.views.cache import Files
+from pretrain.views.dataset import ViewsDataset
 from pretrain.views.registry import build_layout
 from transfer.weights import load_backbone
 
@@ -73,8 +74,8 @@ def prepared(name, tiny, photos, folder):
     trainer = Trainer(config, StudentTeacher(config.model), layout, torch.device("cpu"), seed=0)
     for group in trainer.optimizer.param_groups:
         group["lr"] = config.optim.lr
-    dataset = ViewsDataset(paths, layout, 2, seed=0)
-    return trainer, *trainer.to_device(collate([dataset[(0, index)] for index in range(config.train.batch)]))
+    dataset = ViewsDataset(Files(paths), layout, 2, seed=0)
+    return trainer, *trainer.to_device(dataset[[(0, index) for index in range(config.train.batch)]])
 
 
 @pytest.mark.parametrize("name", LEARNING)

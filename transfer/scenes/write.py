@@ -10,9 +10,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from ground.cores import usable
 from ground.errors import DataError
 from ground.files import storage_errors, write_json
-from ground.processes import cores, mapped
+from ground.processes import mapped
 from ground.progress import Report
 from transfer.scenes.spec import SceneSpec, splits
 
@@ -94,7 +95,7 @@ def _draw(root: Path, spec: SceneSpec, report: Report) -> None:
         "ade20k": ade20k.write_split,
     }
     tick = counter(spec, report)
-    with mapped(cores() if sum(splits(spec).values()) > FEW else 1) as each:
+    with mapped(usable() if sum(splits(spec).values()) > FEW else 1) as each:
         for name, count in splits(spec).items():
             layout, split = name.split("/")
             writers[layout](root=root, spec=spec, split=split, count=count, tick=tick, each=each)

@@ -6,7 +6,7 @@ from PIL import Image
 
 from pretrain import recipes
 from pretrain.inspect import images
-from pretrain.views.dataset import cut_out
+from pretrain.views.cutting import cut_out
 
 
 def picture(folder, name="a.png", size=(80, 60)):
@@ -42,8 +42,7 @@ def test_views_are_a_function_of_seed_image_and_settings(tmp_path):
 def seen(crop, side):
     """Where in the image (x, y in 1/3 and 1/4 pixels) each pixel of a view comes from: read off a picture of places."""
     x, y = np.meshgrid(np.arange(80) * 3, np.arange(60) * 4)
-    coded = Image.fromarray(np.stack([x, y, y], -1).astype(np.uint8))
-    cut = cut_out(coded, crop, side, "bilinear")[:2].transpose(1, 2, 0).astype(int)
+    cut = cut_out(np.stack([x, y, y], -1).astype(np.uint8), crop, side, "bilinear")[..., :2].astype(int)
     return cut[:, ::-1] if crop.flip else cut
 
 

@@ -1,7 +1,7 @@
 import fake_work
 
 
-def run(config, *, seed, folders, out, report, inputs):
+def run(config, *, seed, folders, out, report, inputs, cache):
     start = f"{config.recipe} {seed}{fake_work.read(inputs)}"
     number = fake_work.chain(config.recipe, start, config.train.epochs, out, report)
     (out / "backbone.safetensors").write_text(f"{number}")

@@ -1,0 +1,122 @@
+"""A cache of decoded images: the same pixels, once for all, whoever makes it and however often it is interrupted."""
+
+import json
+import logging
+import pickle
+import shutil
+from collections import namedtuple
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ground.errors import ConfigError, DataError, StorageError
+from pretrain import data
+from pretrain.run import BACKBONE, run
+from pretrain.views import cache, loading
+
+
+@pytest.fixture
+def files(photos):
+    return cache.Files(list(data.images(photos)))
+
+
+def made(files, folder, workers=0, told=lambda done: None):
+    return cache.make(files, folder, workers, told, logging.getLogger().info)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("side", [None, 40])
+def test_a_cache_holds_the_pixels_of_the_files(files, tmp_path, monkeypatch, workers, side):
+    monkeypatch.setattr(cache, "PIECE", 8)
+    small, done = cache.Files(files.paths, side), []
+    kept = made(small, tmp_path / "kept", workers, done.append)
+    assert len(done) == 3
+    assert done[-1] == 20
+    assert len(kept) == len(small) == 20
+    assert all(np.array_equal(kept[index], small[index]) for index in range(20))
+    assert min(kept[3].shape[:2]) == (side or 63)
+    assert np.array_equal(pickle.loads(pickle.dumps(kept))[7], small[7])
+
+
+def test_a_finished_cache_is_read_and_not_made_again(files, tmp_path):
+    made(files, tmp_path / "kept")
+    shutil.rmtree(files.paths[0].parent)
+    assert made(files, tmp_path / "kept")[0].shape == (80, 60, 3)
+
+
+def test_an_interrupted_one_goes_on_with_what_is_missing(files, tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "PIECE", 8)
+    kept = made(files, tmp_path / "kept")
+    (kept.folder / cache.WHOLE).unlink()
+    (kept.folder / cache.DONE / "1").unlink()
+    decoded = []
+    monkeypatch.setattr(cache, "read", lambda path, side: decoded.append(path.name) or original(path, side))
+    again = made(files, tmp_path / "kept")
+    assert decoded == [path.name for path in files.paths[8:16]]
+    assert np.array_equal(again[12], files[12])
+
+
+original = cache.read
+
+
+def test_a_file_that_was_cut_short_is_made_anew(files, tmp_path):
+    kept = made(files, tmp_path / "kept")
+    with open(kept.folder / cache.PIXELS, "r+b") as file:
+        file.truncate(1000)
+    assert not cache.is_whole(kept.folder)
+    assert np.array_equal(made(files, tmp_path / "kept")[19], files[19])
+
+
+def test_a_full_disk_is_told_before_anything_is_decoded(files, tmp_path, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(10**6, 10**6 - 1000, 1000))
+    with pytest.raises(StorageError, match=r"0\.3 GB|0\.0 GB of decoded images do not fit .*train\.cache"):
+        made(files, tmp_path / "kept")
+    assert not (tmp_path / "kept" / cache.PIXELS).exists()
+
+
+def test_an_image_at_fault_is_named(files, tmp_path):
+    broken = files.paths[11]
+    broken.write_bytes(broken.read_bytes()[:700])
+    with pytest.raises(DataError, match=rf"{broken.name}: cannot be decoded"):
+        made(files, tmp_path / "kept")
+    assert not cache.is_whole(tmp_path / "kept")
+
+
+def test_an_image_that_changed_its_size_is_named(files, tmp_path):
+    kept = made(files, tmp_path / "kept")
+    (kept.folder / cache.WHOLE).unlink()
+    shutil.rmtree(kept.folder / cache.DONE)
+    Image.new("RGB", (9, 9)).save(files.paths[2])
+    with pytest.raises(DataError, match=rf"{files.paths[2].name}: is not 62 × 78 pixels"):
+        made(files, tmp_path / "kept")
+
+
+def test_caches_of_other_images_or_sizes_lie_elsewhere(tmp_path):
+    assert len({cache.folder_of(tmp_path, name, side) for name in "ab" for side in (None, 256, 128)}) == 6
+
+
+def test_a_training_ends_in_the_same_bits_with_and_without_it(tiny, photos, tmp_path):
+    weights, told = [], []
+    for name, settings in (("off", {}), ("store", {"cache": "store", "workers": 2})):
+        config = tiny("byol", {"train": {"epochs": 1, **settings}})
+        out = tmp_path / name
+        run(
+            config, seed=0, folders=[photos], out=out, cache=tmp_path / "kept",
+            report=lambda step, total, **numbers: told.append(numbers),
+        )  # fmt: skip
+        weights.append((out / BACKBONE).read_bytes())
+    assert weights[0] == weights[1]
+    assert [numbers["decoded_images"] for numbers in told if "decoded_images" in numbers] == [20]
+    assert [json.loads(path.read_text())["images"] for path in (tmp_path / "kept").glob(f"*/{cache.WHOLE}")] == [20]
+
+
+def test_without_a_store_a_cache_needs_a_folder(tiny, photos, tmp_path):
+    config = tiny("byol", {"train": {"cache": "store"}})
+    with pytest.raises(ConfigError, match=r"train\.cache: there is no run store"):
+        run(config, seed=0, folders=[photos], out=tmp_path / "out")
+    listed = list(data.images(photos))
+    config = tiny("byol", {"train": {"cache": str(tmp_path / "mine")}})
+    assert len(loading.pixels(config, listed, [photos], None, lambda *_, **__: None)) == 20
+    assert cache.is_whole(next((tmp_path / "mine").iterdir()))
