@@ -23,6 +23,7 @@ from harness.imports import network_of
 from harness.jobs import Job
 from harness.plan import Plan, Request
 from harness.schedule import wall_clock
+from harness.speed import Speed
 from harness.store import Look, Store
 from slurm import cluster as clusters
 from slurm.executor import Executor, visible_gpus
@@ -176,17 +177,17 @@ def preview(wanted: Request, options: Namespace) -> int:
     if cluster.executor != "slurm":
         _check_processes(plan, options.cluster)
     looks, estimates = status.survey(store, plan.jobs), Estimates(plan.profile.seconds)
+    speed = Speed(plan.profile, cluster)
     for job in plan.jobs:
-        if looks[job.name].state == "done":
-            estimates.add(job, looks[job.name].seconds)
+        if (look := looks[job.name]).state == "done":
+            estimates.add(job, look.seconds * speed.times(job, look.processes))
     learn(estimates, store, plan.jobs)
     print(status.heading(plan))
     if not plan.generated:
         print(f"the scenes in {plan.source.root} are generated first")
     if cluster.executor == "slurm":
-        forecast_text.show(
-            forecast_text.Asked(options.cluster, cluster, options.gpus, options.begin), plan, store, looks, estimates
-        )
+        asked = forecast_text.Asked(options.cluster, cluster, options.gpus, options.begin)
+        forecast_text.show(asked, plan, store, looks, estimates, speed)
     else:
         _show_here(plan, looks, estimates, options)
     _notes(plan, store, looks)

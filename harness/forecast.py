@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ground.errors import ConfigError
+from harness.cluster import needs
 from harness.jobs import Job
 from harness.plan import Plan
 from harness.schedule import lower_bound, order, play
 from harness.store import Look
-from slurm.cluster import Cluster, Resources
+from slurm.cluster import Cluster
 
 OVER = frozenset({"done", "failed", "blocked"})
 """States of what a run would not start."""
@@ -113,21 +114,14 @@ class Forecast:
         return sum(self.seconds[job.name] * self.units[job.name] for job in jobs) / 3600
 
 
-def resources(cluster: Cluster, job: Job) -> Resources:
-    """What a cluster profile gives a job of this kind."""
-    asked: Resources = getattr(cluster.kinds, "import_" if job.kind == "import" else job.kind)
-    return asked
-
-
-def room(cluster: Cluster, jobs: Sequence[Job], asked: int | None) -> Room:
+def room(units: Mapping[str, int], jobs: Mapping[str, Job], cluster: Cluster, unit: str, asked: int | None) -> Room:
     """How much may be expected at once: as asked, else the profile's ``gpus``, else what the largest job takes.
 
     Raises:
         ConfigError: some job takes more than that.
     """
-    unit = "GPU" if any(resources(cluster, job).gpus for job in jobs) else "process"
-    largest = max(jobs, key=lambda job: units(cluster, job, unit), default=None)
-    least = units(cluster, largest, unit) if largest else 1
+    largest = max(units, key=lambda name: units[name], default=None)
+    least = units[largest] if largest is not None else 1
     if asked:
         found = Room(asked, unit, "--gpus")
     elif cluster.gpus and unit == "GPU":
@@ -136,15 +130,9 @@ def room(cluster: Cluster, jobs: Sequence[Job], asked: int | None) -> Room:
         found = Room(max(least, cluster.gpus_per_node, 1), unit, "nobody said how many: one node; say --gpus N")
     if largest is not None and least > found.units:
         where = f"--gpus {asked}" if asked else f"`gpus` = {found.units} of the cluster profile"
-        remedy = f"Ask for {least} or more, or lower `kinds.{largest.kind}.gpus` in the cluster profile."
-        raise ConfigError(where, f"{largest.title} alone takes {least}", remedy)
+        remedy = f"Ask for {least} or more, or lower `kinds.{jobs[largest].kind}.gpus` in the cluster profile."
+        raise ConfigError(where, f"{jobs[largest].title} alone takes {least}", remedy)
     return found
-
-
-def units(cluster: Cluster, job: Job, unit: str) -> int:
-    """GPUs of a job, or processes where none are counted."""
-    asked = resources(cluster, job)
-    return asked.gpus if unit == "GPU" else asked.processes
 
 
 def build(
@@ -157,9 +145,14 @@ def build(
         asked: units at once, if the user says.
 
     Raises:
-        ConfigError: see ``room``.
+        ConfigError: see ``room`` and ``needs.request``.
     """
-    left = [job for job in plan.jobs if looks[job.name].state not in OVER]
-    found = room(cluster, plan.jobs, asked)
-    takes = {job.name: seconds(job) for job in left}
-    return Forecast(plan, looks, takes, {job.name: units(cluster, job, found.unit) for job in left}, found)
+    left = {job.name: job for job in plan.jobs if looks[job.name].state not in OVER}
+    requests = {name: needs.request(job, cluster) for name, job in left.items()}
+    unit = "GPU" if any(each.gpus_per_node for each in requests.values()) else "process"
+    units = {
+        name: each.nodes * (each.gpus_per_node if unit == "GPU" else each.tasks_per_node)
+        for name, each in requests.items()
+    }
+    takes = {name: seconds(job) for name, job in left.items()}
+    return Forecast(plan, looks, takes, units, room(units, left, cluster, unit, asked))

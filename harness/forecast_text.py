@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from harness import status
+from harness.cluster import needs
 from harness.columns import aligned
 from harness.estimate import Estimates, duration, trains_nothing
-from harness.forecast import Forecast, build, resources
+from harness.forecast import Forecast, build
 from harness.jobs import Job
 from harness.plan import Plan
+from harness.speed import Speed
 from harness.store import Look, Store
 from slurm.cluster import Cluster
 
@@ -28,8 +30,11 @@ class Asked:
     """When the first job starts; None for now."""
 
 
-def show(asked: Asked, plan: Plan, store: Store, looks: Mapping[str, Look], estimates: Estimates) -> None:
+def show(asked: Asked, plan: Plan, store: Store, looks: Mapping[str, Look], estimates: Estimates, speed: Speed) -> None:
     """Print what is left of a plan, how long it takes and when it ends.
+
+    Args:
+        estimates: of one process of each job.
 
     Raises:
         ConfigError: a job takes more than there is at once.
@@ -37,7 +42,9 @@ def show(asked: Asked, plan: Plan, store: Store, looks: Mapping[str, Look], esti
 
     def seconds(job: Job) -> float:
         ahead = store.progress(job).get("left") if looks[job.name].state == "running" else None
-        return estimates.seconds(job) if ahead is None else float(ahead)
+        if ahead is not None:
+            return float(ahead)
+        return estimates.seconds(job) / speed.times(job, needs.processes(job, asked.cluster))
 
     forecast = build(plan, looks, seconds, asked.cluster, asked.gpus)
     begin = asked.begin or datetime.now()
@@ -47,7 +54,7 @@ def show(asked: Asked, plan: Plan, store: Store, looks: Mapping[str, Look], esti
         return
     for block in (_work(forecast, estimates, asked.cluster), _tables(forecast, begin), _end(forecast, begin)):
         print("\n".join(block), end="\n\n")
-    print("\n".join(_basis(forecast, estimates)))
+    print("\n".join([*_basis(forecast, estimates), *_split(forecast, asked.cluster, speed)]))
 
 
 def _work(forecast: Forecast, estimates: Estimates, cluster: Cluster) -> list[str]:
@@ -63,8 +70,8 @@ def _work(forecast: Forecast, estimates: Estimates, cluster: Cluster) -> list[st
         done = sum(forecast.looks[job.name].state == "done" for job in jobs)
         spans = sorted(forecast.seconds[job.name] for job in left) or [0.0]
         each = " to ".join(dict.fromkeys(duration(span) for span in (spans[0], spans[-1]))) if left else ""
-        units = forecast.units[left[0].name] if left else ""
-        limited = sum(forecast.seconds[job.name] > resources(cluster, job).hours * 3600 for job in left)
+        units = max((forecast.units[job.name] for job in left), default="")
+        limited = sum(forecast.seconds[job.name] > needs.resources(cluster, job.kind).hours * 3600 for job in left)
         more = f"; {limited} of them go on after their time limit" if limited else ""
         by = estimates.basis(left) + more if left else ""
         rows.append(
@@ -110,6 +117,20 @@ def _basis(forecast: Forecast, estimates: Estimates) -> list[str]:
     guessed = dict.fromkeys(job.task or " ".join(job.family) for job in telling if not estimates.measured(job))
     rest = f"guessed by the profile (`seconds`): {', '.join(guessed)}"
     return [f"{known} of {whole} {forecast.room.unit}-hours rest on finished runs of this store; {rest}"]
+
+
+def _split(forecast: Forecast, cluster: Cluster, speed: Speed) -> list[str]:
+    """What pre-trainings on several GPUs make of them."""
+    split = {(job.recipe, needs.processes(job, cluster)): job for job in forecast.left if job.kind == "pretrain"}
+    shares: dict[int, list[float]] = {}
+    for (_, number), job in split.items():
+        if number > 1 and job.device_class == "cuda" and not trains_nothing(job):
+            shares.setdefault(number, []).append(speed.times(job, number) / number)
+    lines = []
+    for number, found in shares.items():
+        words = " to ".join(dict.fromkeys(f"{share:.0%}" for share in (min(found), max(found))))
+        lines.append(f"a pre-training makes {words} of its {number} GPUs, by simulation (docs/performance.md)")
+    return [*lines, *(f"    one GPU's step: {source}" for source in speed.basis())]
 
 
 def _hours(hours: float) -> str:

@@ -43,6 +43,7 @@ def _odd(record: Mapping[str, Any], job: Job | Parent) -> str:
         "versions": _strings,
         "host": lambda value: isinstance(value, dict),
         "device": lambda value: isinstance(value, str),
+        "processes": lambda value: value is None or (isinstance(value, int) and value > 0),
         "tool": lambda value: isinstance(value, str if job.kind == "transfer" else str | None) and "tool" in record,
         "code": _code,
         "curve": lambda value: isinstance(value, str | None),

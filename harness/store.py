@@ -76,6 +76,11 @@ class Look:
         return str(error.get("kind", ""))
 
     @property
+    def processes(self) -> int:
+        """How many a finished run had; records of before they were counted are of one."""
+        return int((self.record or {}).get("processes", 1))
+
+    @property
     def seconds(self) -> float:
         """How long a finished run took, over all its attempts."""
         return float(self.record["timings"]["seconds"]) if self.record else 0.0

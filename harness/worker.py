@@ -174,6 +174,7 @@ def _attempt(job: Job, directory: Path, claim: claims.Claim) -> tuple[Outcome, M
         },
         "host": provenance.host(),
         "device": provenance.device(job.threads),
+        "processes": int(os.environ.get("WORLD_SIZE", "1")),
         "versions": provenance.versions(),
         "code": provenance.code(),
         "error": error,

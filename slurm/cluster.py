@@ -42,6 +42,19 @@ class Kinds(Strict):
     import_: Resources = Field(Resources(gpus=0, hours=1.0), alias="import")
 
 
+class Links(Strict):
+    """What GPUs send over, in gigabytes a second one way: plans alone reckon with it.
+
+    By default four fifths of what NVIDIA's data sheets of the H100 and the DGX H100 give: NVLink 450 a GPU, eight cards
+    of 400 Gb/s a node. An A100 and its DGX have 300 and 200.
+    """
+
+    gpu: PositiveFloat = 360.0
+    """Of a GPU to the others of its node."""
+    node: PositiveFloat = 320.0
+    """Of a node to the others, all its network cards together."""
+
+
 class Retries(Strict):
     """How often a job is started anew after each class of failure; null is without end. Bounded in all by
     ``Cluster.max_hours``."""
@@ -85,6 +98,7 @@ class Cluster(Strict):
     """E.g. ``a100``: asked for as ``a100:8``."""
     gpus: PositiveInt | None = None
     """Of the whole cluster that one user may expect to have at once: what plans are simulated with."""
+    links: Links = Links()
     kinds: Kinds = Kinds()
     setup: tuple[str, ...] = ()
     """Lines of shell before the job: ``module load …``, ``source …``."""

@@ -6,6 +6,7 @@ from pretrain.inputs import AnyInput
 
 class Train(Strict):
     epochs: int = 4
+    batch: int = not_identity(64)
     threads: int = 1
     workers: int = not_identity(0)
     device: Literal["auto", "cpu", "cuda"] = not_identity("auto")

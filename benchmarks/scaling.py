@@ -1,0 +1,72 @@
+"""From one GPU to 512: images/s and efficiency of a pre-training, simulated from one GPU's step.
+
+    python -m benchmarks.scaling [RECIPE …]
+
+Measures nothing: the one GPU's step is the newest in benchmarks/results, or a guess, which is said.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from benchmarks.base import Options, Section
+from harness import profiles, scaling
+from harness.speed import Speed
+from slurm.cluster import Cluster
+
+GPUS = (1, 8, 64, 512)
+PER_NODE = 8
+COLUMNS = (
+    "recipe", "GPUs", "images a step", "ms", "arithmetic", "batch norms", "gathers", "gradients", "images/s", "efficiency",
+)  # fmt: skip
+NAMES = ("pixcon-sr", "densecl", "slotcon")
+
+
+def measure(options: Options) -> Section:
+    """Each recipe with its own batch split among the GPUs, and with as many images on each GPU."""
+    names = getattr(options, "recipes", ()) or NAMES
+    speed = Speed(profiles.load("paper"), Cluster(description="DGX H100", gpus_per_node=PER_NODE))
+    section = Section("scaling", "From one GPU to many, by simulation", COLUMNS)
+    for name in names:
+        section.rows += [_row(speed, name, gpus, None) for gpus in GPUS]
+        section.rows += [_row(speed, name, gpus, 64 * gpus) for gpus in GPUS]
+    links = Cluster(description="").links
+    section.notes += [
+        f"One GPU's step: {source}." for source in speed.basis()
+    ] + [
+        f"Nodes of {PER_NODE} GPUs, {links.gpu:.0f} GB/s a GPU within and {links.node:.0f} GB/s a node between; "
+        "latencies and algorithms are NCCL's own model of itself.",
+        "Milliseconds that arithmetic takes, and that a step waits for batch-norm statistics, for gathered keys, slots "
+        "or shuffled images, and for what of the gradients is not sent during the backward pass.",
+        "Efficiency: images/s of a GPU, in shares of one GPU's with the same batch (first rows of a recipe) or with as "
+        "many images (its last rows). GPUs that wait for the slowest of them are not in it.",
+    ]  # fmt: skip
+    return section
+
+
+def _row(speed: Speed, recipe: str, gpus: int, batch: int | None) -> dict[str, Any]:
+    """``batch`` None: the recipe's own on all GPUs together."""
+    several = speed.step(recipe, gpus, batch)
+    one = speed.step(recipe, 1, batch and batch // gpus)
+    milliseconds = (several.seconds, several.arithmetic, several.norms, several.gathers, several.gradients)
+    return {
+        "recipe": recipe, "GPUs": gpus, "images a step": several.batch,
+        **dict(zip(COLUMNS[3:8], (f"{1e3 * each:.1f}" for each in milliseconds), strict=True)),
+        "images/s": f"{several.images_per_second:.0f}", "efficiency": f"{scaling.efficiency(several, one):.1%}",
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Print the table."""
+    from harness.columns import aligned
+
+    section = measure(Options())
+    wanted = sys.argv[1:] or NAMES
+    rows = [row for row in section.rows if row["recipe"] in wanted]
+    print("\n".join(aligned([COLUMNS, *([str(row[name]) for name in COLUMNS] for row in rows)])))
+    print("\n".join(["", *section.notes]))
+
+
+if __name__ == "__main__":
+    main()
