@@ -17,6 +17,7 @@ BENCHMARKS = {
     "evaluation": "COCO evaluation beside pycocotools",
     "keys": "settings, keys and plans",
     "rendering": "a table from its run records: read, aggregate, render",
+    "scaling": "from one GPU to 512, by simulation",
     "table": "`harness table` on a store of many records, step by step",
 }
 

@@ -1,13 +1,10 @@
 """From one GPU to 512: images/s and efficiency of a pre-training, simulated from one GPU's step.
 
-    python -m benchmarks.scaling [RECIPE …]
-
-Measures nothing: the one GPU's step is the newest in benchmarks/results, or a guess, which is said.
+Measures nothing: the one GPU's step is one that `harness bench step` left in benchmarks/results, or a guess.
 """
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from benchmarks.base import Options, Section
@@ -18,15 +15,16 @@ from slurm.cluster import Cluster
 GPUS = (1, 8, 64, 512)
 PER_NODE = 8
 COLUMNS = (
-    "recipe", "GPUs", "images a step", "ms", "arithmetic", "batch norms", "gathers", "gradients", "images/s", "efficiency",
+    "recipe", "GPUs", "images a step", "ms", "arithmetic", "batch norms", "gathers", "gradients", "images/s",
+    "efficiency",
 )  # fmt: skip
 NAMES = ("pixcon-sr", "densecl", "slotcon")
 
 
 def measure(options: Options) -> Section:
     """Each recipe with its own batch split among the GPUs, and with as many images on each GPU."""
-    names = getattr(options, "recipes", ()) or NAMES
-    speed = Speed(profiles.load("paper"), Cluster(description="DGX H100", gpus_per_node=PER_NODE))
+    names = options.recipes or NAMES
+    speed = Speed(profiles.load(options.profile), Cluster(description="DGX H100", gpus_per_node=PER_NODE))
     section = Section("scaling", "From one GPU to many, by simulation", COLUMNS)
     for name in names:
         section.rows += [_row(speed, name, gpus, None) for gpus in GPUS]
@@ -55,18 +53,3 @@ def _row(speed: Speed, recipe: str, gpus: int, batch: int | None) -> dict[str, A
         **dict(zip(COLUMNS[3:8], (f"{1e3 * each:.1f}" for each in milliseconds), strict=True)),
         "images/s": f"{several.images_per_second:.0f}", "efficiency": f"{scaling.efficiency(several, one):.1%}",
     }  # fmt: skip
-
-
-def main() -> None:
-    """Print the table."""
-    from harness.columns import aligned
-
-    section = measure(Options())
-    wanted = sys.argv[1:] or NAMES
-    rows = [row for row in section.rows if row["recipe"] in wanted]
-    print("\n".join(aligned([COLUMNS, *([str(row[name]) for name in COLUMNS] for row in rows)])))
-    print("\n".join(["", *section.notes]))
-
-
-if __name__ == "__main__":
-    main()

@@ -47,7 +47,7 @@ def test_every_benchmark_runs_and_gives_positive_numbers_in_the_columns_it_names
     for row in section["rows"]:
         assert set(row) <= set(section["columns"])
         measured = [value["values"] for value in row.values() if isinstance(value, dict)]
-        assert measured
+        assert measured or name == "scaling"  # which simulates
         if row.get("part") != "the rest":
             assert all(number > 0 for values in measured for number in values)
     assert f"## {section['title']}" in text
