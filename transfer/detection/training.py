@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -96,26 +97,29 @@ class Trainer:
         lr = rate(self.config.schedule, iteration)
         for group in sgd.param_groups:
             group["lr"] = lr
-        losses = self._losses(iteration, batch)
-        loss = torch.stack(list(losses.values())).sum()
+        loss, numbers = self._losses(iteration, batch)
         sgd.zero_grad()
         loss.backward()
         sgd.step()
-        return {"loss": loss.item(), **{name: part.item() for name, part in losses.items()}, "lr": lr}
+        return {**numbers, "lr": lr}
 
-    def _losses(self, iteration: int, batch: list[Sample]) -> dict[str, Tensor]:
-        """The losses of one batch; what they draw (samples of anchors and regions) depends on the iteration alone."""
+    def _losses(self, iteration: int, batch: list[Sample]) -> tuple[Tensor, dict[str, float]]:
+        """The loss of one batch, then it and its parts as numbers, read from the device once; what the model draws
+        (samples of anchors and regions) depends on the iteration alone."""
         torch.manual_seed(derive_seed(self.config.name, "step", self.seed, iteration))
         images = [sample.image.to(self.device, non_blocking=True) for sample in batch]
         targets = [sample.target(self.device) for sample in batch]
         try:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-                losses = self.model.losses(images, targets)
+                parts = self.model.losses(images, targets)
         except FloatingPointError as error:  # detectron2 looks for itself
             raise _diverged(iteration, batch, str(error)) from error
-        if not all(torch.isfinite(part) for part in losses.values()):
-            raise _diverged(iteration, batch, ", ".join(f"{name} {part.item():.3g}" for name, part in losses.items()))
-        return losses
+        each = torch.stack(list(parts.values()))
+        loss = each.sum()
+        numbers = dict(zip(["loss", *parts], torch.cat([loss.view(1), each]).tolist(), strict=True))
+        if not all(math.isfinite(numbers[name]) for name in parts):
+            raise _diverged(iteration, batch, ", ".join(f"{name} {numbers[name]:.3g}" for name in parts))
+        return loss, numbers
 
     def _unlearnt(self, numbered: tuple[int, list[Sample]]) -> None:
         """A forward pass on one batch of (iteration, samples), for its batch-norm statistics."""
