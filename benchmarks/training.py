@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,9 +20,10 @@ from pretrain import recipes
 from pretrain.branches.base import Geometry
 from pretrain.config import PretrainConfig
 from pretrain.model.student_teacher import StudentTeacher
-from pretrain.training.loop import Trainer, make_loader
+from pretrain.training.loop import Trainer
 from pretrain.view_config import Views
-from pretrain.views.dataset import Batch
+from pretrain.views.cache import Files
+from pretrain.views.dataset import Batch, ViewsDataset
 from pretrain.views.geometry import Crop, draw_pair
 from pretrain.views.layout import Cut, Layout, Shown
 from pretrain.views.registry import build_layout
@@ -125,9 +125,9 @@ def _batch(trainer: Trainer, size: int) -> Batch:
             noise = np.random.default_rng(number).integers(0, 256, (24, 32, 3), dtype=np.uint8)
             Image.fromarray(noise).resize((320, 240)).save(path)
             pictures.append(path)
-        loader = make_loader(trainer, pictures * -(-size // len(pictures)), 0)
-        collate = cast(Callable[[list[Any]], Any], loader.collate_fn)
-        batch = collate([loader.dataset[cast(Any, (0, index))] for index in range(min(size, DISTINCT))])
+        grid = -(-trainer.config.views.size // 32)
+        views = ViewsDataset(Files(pictures * -(-size // len(pictures))), trainer.layout, grid, 0)
+        batch = views[[(0, index) for index in range(min(size, DISTINCT))]]
     if isinstance(batch, Exception):
         raise batch
     batch = _repeated(batch, -(-size // DISTINCT)).part(slice(size))
