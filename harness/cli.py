@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from ground.config import suggest
 from ground.errors import ConfigError, UserError
-from harness.options import detaching, drawing, forecasting, positive, printing, reading
+from harness.options import describing, detaching, drawing, forecasting, positive, printing, reading
 
 EPILOG = """\
 examples:
@@ -161,6 +161,7 @@ def _parser() -> Parser:
     _tables(figure)
     _running(figure)
     _data_commands(commands, settings)
+    _cluster_commands(commands)
     _weights_commands(commands)
     recipes = _command(
         commands, "recipes", "harness.recipes:show_recipes", "list the ways to pre-train", _settings("paper")
@@ -337,6 +338,16 @@ def _bench_command(commands: Any) -> None:
     bench.add_argument(
         "--out", default="out", metavar="DIR", help="folder of bench-<machine>.json and .md (default: out)"
     )
+
+
+def _cluster_commands(commands: Any) -> None:
+    cluster = commands.add_parser("cluster", help="profiles of clusters: write, list, show", allow_abbrev=False)
+    below = cluster.add_subparsers(metavar="COMMAND", required=True)
+    init = _command(below, "init", "harness.cluster_profiles:init", "write a profile of the Slurm you are on")
+    describing(init)
+    _command(below, "list", "harness.cluster_profiles:show_list", "the profiles that --cluster takes by name")
+    show = _command(below, "show", "harness.cluster_profiles:show", "check a profile and print what holds")
+    show.add_argument("name", metavar="NAME", help="by name, or the path of a YAML file")
 
 
 def _weights_commands(commands: Any) -> None:

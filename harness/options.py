@@ -27,6 +27,13 @@ Draw a figure. 1 and 2 run the pre-trainings they lack; the others show the fini
   forest   differences from a baseline, with intervals, of the first table
   heatmap  means, method × task
 """
+INIT_HELP = """\
+Ask Slurm (sinfo, scontrol) what the cluster has, and write a profile from it, with comments: partitions, time limits,
+GPUs and their type, CPUs and memory of a process. It is yours to change; docs/cluster.md explains the fields.
+
+--cluster NAME looks for NAME.yaml in the folder clusters/ of the working directory and among the profiles that come
+with the harness (`harness cluster list` shows both); --cluster path/to/FILE.yaml takes any file.
+"""
 
 
 def printing(parser: ArgumentParser) -> None:
@@ -122,6 +129,17 @@ def drawing(parser: ArgumentParser) -> None:
         metavar="FILE",
         help="write there: .png, .pdf, .svg, or .json for the numbers (default: out/figure1.png, .pdf and .json, …)",
     )
+
+
+def describing(parser: ArgumentParser) -> None:
+    """Where the profile of a cluster goes, and for which partition it is."""
+    parser.description = INIT_HELP
+    parser.formatter_class = RawDescriptionHelpFormatter
+    parser.add_argument("--out", type=Path, metavar="FILE", help="default: clusters/NAME-OF-THE-CLUSTER.yaml")
+    parser.add_argument(
+        "--partition", metavar="NAME", help="where jobs go (default: one with GPUs that is open to all)"
+    )
+    parser.add_argument("--force", action="store_true", help="write over a file that is there")
 
 
 def _cells(text: str) -> int:

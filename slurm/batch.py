@@ -45,8 +45,9 @@ class Batch(SlurmExecutor):
     def __init__(self, folder: Path, cluster: Cluster, submission: Submission, call: Call) -> None:
         super().__init__(folder, python=f"{shlex.quote(sys.executable)} -P")
         self._lines = [f"token={shlex.quote(str(folder))}", GUARD, *cluster.setup, *exports(call.environment)]
-        request, options = submission.request, dict(cluster.options)
-        options.update({"requeue": True})
+        request, options = submission.request, {**cluster.options, "requeue": True}
+        if request.exclude and "exclude" in options:
+            options["exclude"] = ",".join([str(options["exclude"]), *request.exclude])
         self.update_parameters(
             **asked(cluster, request),
             job_name=submission.token,
@@ -62,6 +63,11 @@ class Batch(SlurmExecutor):
             additional_parameters=options,
         )
         self.parameters["map_count"] = len(submission.tasks)
+
+    @classmethod
+    def affinity(cls) -> int:
+        """A script can be shown where there is no Slurm."""
+        return 2
 
     @property
     def _submitit_command_str(self) -> str:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, StringConstraints
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, StringConstraints, field_validator
 
 from ground import catalog
-from ground.config import Strict, read_yaml, validate
+from ground.config import Contradiction, Strict, read_yaml, suggest, validate
+from ground.errors import ConfigError
 
 HOME = Path(__file__).parent / "clusters"
+OWN = Path("clusters")
+"""Folder of a user's profiles, in the working directory."""
 Memory = Annotated[str, StringConstraints(pattern=r"^[1-9]\d*[KMGT]$")]
 """As Slurm writes it: ``500M``, ``64G``."""
 
@@ -102,8 +105,8 @@ class Cluster(Strict):
     kinds: Kinds = Kinds()
     setup: tuple[str, ...] = ()
     """Lines of shell before the job: ``module load …``, ``source …``."""
-    options: dict[str, str | int] = Field(default_factory=dict)
-    """Further options of sbatch, by their long name."""
+    options: dict[str, str | int | bool] = Field(default_factory=dict)
+    """Further options of sbatch, by their long name; ``true`` for one without a value."""
     accounting: bool = True
     """Whether sacct is asked about jobs that the controller has forgotten. Where it does not answer nothing is lost."""
     warning_seconds: PositiveInt = 120
@@ -122,10 +125,58 @@ class Cluster(Strict):
     keeper: Keeper | None = None
     """Submitted by ``harness run --detach``. Null where compute nodes may not call sbatch."""
 
+    @field_validator("options")
+    @classmethod
+    def _leave_ours(cls, options: dict[str, str | int | bool]) -> dict[str, str | int | bool]:
+        """Options that have a field of their own, or that only whoever submits can know, are not for profiles."""
+        for name in options:
+            if name.strip("-").replace("_", "-") in _OURS:
+                raise Contradiction(f"`{name}` is not set here", _OURS[name.strip("-").replace("_", "-")])
+            if name.startswith("-") or len(name) == 1:
+                raise Contradiction(f"`{name}` is no long name", "Write it out, without dashes: `mail-type: END`.")
+        return options
+
+
+_ITS_OWN = dict.fromkeys(
+    ("array", "dependency", "error", "job-name", "open-mode", "output", "parsable", "requeue", "no-requeue", "wrap"),
+    "Delete it: the harness sets it for each array.",
+)
+_FIELDS = {
+    **dict.fromkeys(("partition", "account", "qos", "constraint"), "Use the profile's field of this name."),
+    **dict.fromkeys(("gpus", "gpus-per-node", "gpus-per-task"), "Use gpus_per_node, gpu_type and kinds.<kind>.gpus."),
+    **dict.fromkeys(("nodes", "ntasks", "ntasks-per-node"), "Use gpus_per_node and kinds.<kind>.gpus or .processes."),
+    "cpus-per-task": "Use kinds.<kind>.cpus.",
+    "mem": "Use kinds.<kind>.memory.",
+    "signal": "Use warning_seconds.",
+    "time": "Use kinds.<kind>.hours.",
+}
+_OURS = {**_ITS_OWN, **_FIELDS}
+
 
 def names() -> list[str]:
-    """Every cluster profile, sorted."""
-    return sorted(catalog.catalog("clusters", HOME))
+    """Every cluster profile, sorted: ours, those of packages, and those in ``clusters/`` of the working directory."""
+    return sorted({*catalog.catalog("clusters", HOME), *_own()})
+
+
+def source(name: str) -> Path:
+    """The file of a cluster profile, by its name or as a path.
+
+    Raises:
+        ConfigError: there is none, or there are two of this name.
+    """
+    if name.endswith((".yaml", ".yml")):
+        return Path(name)
+    own, others = _own(), catalog.catalog("clusters", HOME)
+    if name in own and name in others:
+        raise ConfigError(own[name], f"there is another cluster `{name}`: {others[name]}", "Rename the file.")
+    if name not in own and name not in others:
+        remedy = f"{suggest(name, names())} `harness cluster init` writes a profile of the Slurm that you are on."
+        raise ConfigError(f"--cluster {name}", "there is no such cluster", remedy)
+    return own.get(name) or others[name]
+
+
+def _own() -> dict[str, Path]:
+    return {path.stem: path for path in OWN.glob("*.yaml")}
 
 
 def load(name: str) -> Cluster:
@@ -134,6 +185,7 @@ def load(name: str) -> Cluster:
     Raises:
         ConfigError: no such profile, or a field that does not fit.
     """
-    if name.endswith((".yaml", ".yml")):
-        return validate(Cluster, read_yaml(Path(name)), name)
-    return validate(Cluster, catalog.read("clusters", HOME, name), f"cluster `{name}`")
+    path = source(name)
+    if path.parent == HOME:
+        return validate(Cluster, catalog.read("clusters", HOME, name), f"cluster `{name}`")
+    return validate(Cluster, read_yaml(path), str(path))

@@ -92,6 +92,11 @@ def away(words: str) -> bool:
     return bool(UNCLEAR.search(words) or _AWAY.search(words))
 
 
+def full(words: str) -> bool:
+    """Whether words say that we have as many jobs as we may have."""
+    return bool(_FULL.search(words))
+
+
 def complaint(where: str, words: str, remedy: str) -> UserError:
     """The error that Slurm's words mean.
 
@@ -102,7 +107,7 @@ def complaint(where: str, words: str, remedy: str) -> UserError:
     problem = f"Slurm says: {words or 'nothing'}"
     if away(words):
         return Unavailable(where, problem, "Wait until Slurm answers (`sinfo`) and run again: nothing is lost.")
-    if _FULL.search(words):
+    if full(words):
         return Unavailable(where, problem, "Wait until some of your jobs have ended, or set `max_jobs` in the profile.")
     if _PARENT.search(words):
         return Unavailable(where, problem, "Run again: what the job waited for has ended.")

@@ -37,7 +37,8 @@ def submit(
 
     Args:
         home: folder of all submissions of a run store, seen by the nodes.
-        after: Slurm's ids of jobs that have to end well before any of these starts.
+        after: Slurm's ids of jobs that have to end well before any of these starts. Slurm takes one that it has
+            forgotten for one that ended well: a task looks itself at what it rests on.
         function: ``package.module:function``, called with a task's arguments in each of its processes.
         environment: laid over the job's own before its interpreter starts; None unsets a variable.
 
@@ -48,10 +49,10 @@ def submit(
     """
     from slurm.batch import Batch
 
+    commands.require("sbatch")
     call = Call(function, dict(environment))
     submission = tokens.new(request, tuple(tasks), tuple(after), time.time())
     folder, where = tokens.folder_of(home, submission.token), f"sbatch of {len(tasks)} jobs ({tasks[0].name}, …)"
-    commands.require("sbatch", "srun")
     batch = Batch(folder, cluster, submission, call)
     tokens.write(home, submission, call)
     write_text(folder / "batch.sh", batch.text())

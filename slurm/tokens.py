@@ -131,6 +131,12 @@ def folders(home: Path) -> list[Path]:
         return []
 
 
+def remains(home: Path) -> list[Path]:
+    """Folders without a submission in them: one that was dropped, never written down whole, or not removed whole."""
+    unfinished = [folder for folder in folders(home) if read(folder) is None]
+    return [*unfinished, *(home.absolute().glob(".gone-*"))]
+
+
 def ended(home: Path, submission: Submission) -> dict[int, list[Ended]]:
     """How the starts of each task ended, as far as their batch scripts lived to tell: task → in order of restarts."""
     found: dict[int, list[Ended]] = {}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from slurm import commands, queue, submit
+from slurm import check, queue, submit
 from slurm.cluster import Cluster
 from slurm.requests import Queue, Request, Submission, Task
 
@@ -60,7 +60,7 @@ class Slurm:
 
     def check(self, cluster: Cluster, requests: Sequence[Request]) -> None:
         """See ``Backend``."""
-        commands.require("sbatch", "squeue", "scancel", "scontrol")
+        check.check(cluster, requests)
 
     def limit(self, cluster: Cluster) -> int:
         """See ``Backend``."""

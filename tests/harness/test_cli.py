@@ -46,7 +46,7 @@ def test_a_typo_is_one_line_with_the_nearest_word(arguments, line, capsys):
             ["plan", *TOY, "--set", "byol.train.epoch=1"],
             "recipe `byol`: unknown field `train.epoch`. Did you mean `epochs`?",
         ),
-        (["run", "--cluster", "jz"], "clusters `jz`: unknown. Choose from: debug, local."),
+        (["run", "--cluster", "jz"], "--cluster jz: there is no such cluster. Choose from: debug, local."),
         (["run", "--detach"], "--detach: `--cluster local` ends with this process. Leave it out."),
         (["recipes", "show", *TOY], "recipes show: names no recipe. Write e.g. harness recipes show pixcon-sr"),
         (["recipes", "show", "byoll", *TOY], "recipe `byoll`: unknown. Did you mean `byol`?"),

@@ -10,6 +10,21 @@ import sys
 from pathlib import Path
 
 STATE = Path(os.environ["FAKE_SLURM"])
+CONFIG = """\
+Configuration data as of 2026-11-26T14:00:00
+AccountingStorageType   = accounting_storage/slurmdbd
+ClusterName             = fake
+KillWait                = 30 sec
+MaxArraySize            = 4
+PreemptMode             = REQUEUE
+PreemptType             = preempt/qos
+SLURM_VERSION           = 22.05.8
+"""
+PARTITIONS = """\
+PartitionName=cpu AllowGroups=ALL AllowAccounts=ALL Default=YES MaxTime=2-12:30:00 PreemptMode=OFF State=UP
+PartitionName=gpu AllowGroups=ALL AllowAccounts=ALL Default=NO MaxTime=20:00:00 PreemptMode=REQUEUE State=UP
+PartitionName=vip AllowGroups=ALL AllowAccounts=rich Default=NO MaxTime=UNLIMITED PreemptMode=OFF State=UP
+"""
 
 
 def main(command, arguments):
@@ -22,6 +37,9 @@ def main(command, arguments):
 
 
 def sbatch(jobs, arguments):
+    if "--test-only" in arguments:
+        (STATE / "tested").write_text(sys.stdin.read())
+        return ""
     text = Path(arguments[-1]).read_text()
     name, last = (re.search(pattern, text)[1] for pattern in (r"--job-name=(\S+)", r"--array=0-(\d+)"))
     identity = 100 + len({job["id"].partition("_")[0] for job in jobs})
@@ -52,7 +70,11 @@ def scancel(jobs, arguments):
 
 
 def scontrol(jobs, arguments):
-    return "ClusterName             = fake\nMaxArraySize            = 4\n"
+    return PARTITIONS if "partition" in arguments else CONFIG
+
+
+def sinfo(jobs, arguments):
+    return "cpu*|8|64|256000|(null)\ngpu|2|128|1000000|gpu:a100:8(S:0-1)\ngpu|9|128+|1000000|gpu:a100:4,shard:8\n"
 
 
 if __name__ == "__main__":

@@ -23,3 +23,25 @@ def test_the_kind_import_is_written_as_the_harness_calls_it(tmp_path):
     path.write_text("description: ours\nkinds: {import: {hours: 2}, pretrain: {gpus: 8, hours: 48}}\n")
     kinds = cluster.load(str(path)).kinds
     assert (kinds.import_.hours, kinds.pretrain.gpus) == (2, 8)
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("time", "kinds.<kind>.hours"),
+        ("job_name", "Delete it"),
+        ("--mail-type", "without dashes"),
+        ("p", "Write it"),
+    ],
+)
+def test_options_that_are_not_for_profiles_are_refused(name, remedy, tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"description: ours\noptions: {{{name}: 3}}\n")
+    with pytest.raises(ConfigError, match=remedy):
+        cluster.load(str(path))
+
+
+def test_an_option_without_a_value_is_true(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("description: ours\noptions: {exclusive: true, nice: 5, mail-type: END}\n")
+    assert cluster.load(str(path)).options == {"exclusive": True, "nice": 5, "mail-type": "END"}

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -70,6 +71,13 @@ def test_gpus_can_be_asked_for_as_generic_resources(fake, tmp_path):
     text = script(tmp_path, send(tmp_path, cluster=Cluster(description="ours", gpu_request="gres"), request=request))
     assert "#SBATCH --gres=gpu:8\n" in text
     assert "gpus-per-node" not in text
+
+
+def test_options_of_the_profile_stand_beside_ours(fake, tmp_path):
+    cluster = Cluster(description="ours", options={"exclusive": True, "exclude": "n1", "nice": 5})
+    text = script(tmp_path, send(tmp_path, cluster=cluster, request=replace(REQUEST, exclude=("n3",))))
+    for line in ("exclusive", "exclude=n1,n3", "nice=5", "requeue"):
+        assert f"#SBATCH --{line}\n" in text
 
 
 def test_what_surrounds_us_does_not_reach_sbatch(fake, tmp_path, monkeypatch):

@@ -1,0 +1,53 @@
+"""What a cluster would refuse is refused before anything is submitted."""
+
+from dataclasses import replace
+
+import pytest
+
+from ground.errors import ConfigError
+from slurm.check import check
+from slurm.cluster import Cluster
+from slurm.commands import Unavailable
+from slurm.requests import Request
+
+CLUSTER = Cluster(description="ours")
+REQUEST = Request(nodes=1, tasks_per_node=1, gpus_per_node=0, cpus_per_task=2, minutes=60)
+
+
+def test_each_distinct_request_is_tested_and_none_submitted(fake):
+    check(CLUSTER, [REQUEST, REQUEST, replace(REQUEST, exclude=("n1",)), replace(REQUEST, minutes=61)])
+    assert len(fake.calls("sbatch")) == 2
+    assert fake.jobs == []
+    assert "#SBATCH --time=61\n" in (fake.state / "tested").read_text()
+
+
+def test_a_partition_that_is_not_there_is_told_in_the_words_of_sbatch(fake):
+    fake.steer("sbatch.instead", "echo 'allocation failure: Invalid partition name specified' >&2; exit 1")
+    with pytest.raises(ConfigError, match=r"partition nope: Slurm says: .*Invalid partition name specified\. Mend"):
+        check(CLUSTER, [replace(REQUEST, partition="nope")])
+
+
+def test_more_hours_than_the_partition_gives_would_wait_for_ever(fake):
+    check(CLUSTER, [replace(REQUEST, minutes=60 * 60)])  # the default partition gives 60.5
+    with pytest.raises(ConfigError, match=r"21 h are asked for, and partition gpu gives 20 h\. Lower"):
+        check(CLUSTER, [replace(REQUEST, minutes=21 * 60, partition="gpu")])
+    check(CLUSTER, [replace(REQUEST, minutes=21 * 60, partition="gpu", qos="long")])
+    check(CLUSTER, [replace(REQUEST, minutes=21 * 60, partition="gpu,cpu")])
+
+
+def test_a_controller_that_is_away_is_no_fault_of_the_profile(fake):
+    fake.steer("sbatch.instead", "echo 'allocation failure: Unable to contact slurm controller' >&2; exit 1")
+    with pytest.raises(Unavailable, match="Wait until Slurm answers"):
+        check(CLUSTER, [REQUEST])
+
+
+def test_as_many_jobs_as_we_may_have_is_no_fault_either(fake):
+    fake.steer("sbatch.instead", "echo 'allocation failure: Job violates policy (job submit limit)' >&2; exit 1")
+    check(CLUSTER, [REQUEST])
+    assert len(fake.calls("sbatch")) == 1
+
+
+def test_a_machine_without_slurm_is_told_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ConfigError, match="no Slurm on this machine"):
+        check(CLUSTER, [REQUEST])
