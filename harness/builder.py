@@ -196,7 +196,7 @@ class Builder:
         config = self._recipe(recipe)
         data = self._pictures(None if config.initial else config)
         parents = {role: self._prepare(role, config) for role in config.inputs}
-        device = devices.choose(config.train.device)
+        device = self._device("pretrain", _trains_on(config))
         key = keys.pretrain_key(
             self._resolved(config).decisive,
             seed=self.seed,
@@ -229,7 +229,7 @@ class Builder:
         """
         config = recipe.inputs[role]
         self._check_pretrained(role, recipe)
-        data, device = self._pictures(recipe), devices.choose(_device(config, recipe))
+        data, device = self._pictures(recipe), self._device("prepare", _device(config, recipe))
         seed = derive_seed("prepare", config.kind) % 2**31
         parents = {needed: self._prepare(needed, recipe) for needed in config.needs}
         parents |= {needed: self.pretrain(name) for needed, name in config.pretrained.items()}

@@ -16,13 +16,13 @@ FOUR = "description: of the tests\ngpus_per_node: 4\ngpus: 8\nkinds: {pretrain: 
 CPUS = "description: of the tests\nkinds: {pretrain: {gpus: 0, processes: 4}, transfer: {gpus: 0}}\n"
 BEGIN = ("--from", "2027-01-04T08:00")
 HALF_HOUR = 1800.0
+ON_GPUS = Request(tables=("1",), profile="toy.yaml", gpus=frozenset({"pretrain", "transfer"}))
 
 
 @pytest.fixture
-def four(place, monkeypatch):
-    """A cluster of nodes of four GPUs, as the plan of this machine sees them."""
+def four(place):
+    """A cluster of nodes of four GPUs."""
     (place.folder / "four.yaml").write_text(FOUR)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     return Cluster(description="x", gpus_per_node=4, gpus=8, kinds={"pretrain": {"gpus": 4}})
 
 
@@ -65,7 +65,7 @@ def test_what_is_done_is_not_counted(place, planned, cpus):
 
 
 def test_gpus_are_counted_where_jobs_ask_for_some(planned, four):
-    found = forecast_of(build(Request(tables=("1",), profile="toy.yaml")), four)
+    found = forecast_of(build(ON_GPUS), four)
     assert (found.room.words, found.room.source) == ("8 GPUs", "`gpus` of the cluster profile")
     assert found.whole.unit_hours == pytest.approx((4 + 4 + 0 + 6) / 2)
 
@@ -97,7 +97,7 @@ def test_plan_prints_hours_and_a_date_without_slurm(four, planned, capsys, monke
 
 
 def test_several_gpus_are_not_taken_for_as_many_times_the_speed(planned, four):
-    job = build(Request(tables=("1",), profile="toy.yaml")).jobs_of("byol", None)[0]
+    job = build(ON_GPUS).jobs_of("byol", None)[0]
     speed = Speed(planned.profile, four)
     assert speed.times(job, 1) == 1
     assert 1 < speed.times(job, 2) < speed.times(job, 4) < 4

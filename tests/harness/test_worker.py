@@ -42,7 +42,7 @@ def test_a_job_leaves_a_record_of_everything(runs, planned, place):
     assert set(found) == set(made) == {
         "schema", "kind", "key", "name", "status", "recipe", "task", "input", "run", "seed", "profile", "overrides",
         "tool", "device_class", "data", "config", "version", "threads", "parents", "metrics", "curve", "outputs",
-        "timings", "host", "device", "versions", "code", "error", "digest",
+        "timings", "host", "device", "processes", "versions", "code", "error", "digest",
     }  # fmt: skip
     assert list(made["outputs"]) == ["backbone.safetensors"]
     assert found["parents"] == {"weights": parent.key}
