@@ -66,6 +66,11 @@ class Owner:
         return bool(self.slurm) and self.slurm == other.slurm and self.restart < other.restart
 
 
+def process_name(pid: int) -> str:
+    """A process on this machine, told from every other one that ever had its pid."""
+    return f"{socket.gethostname()}-{pid}-{_state_and_start(pid)[1]}"
+
+
 @cache
 def _machine() -> str:
     """Boot id and pid namespace; empty where there is no /proc, so that heartbeats decide."""

@@ -93,7 +93,7 @@ def bring(build: Callable[[], Plan], options: Namespace) -> tuple[Plan, int]:
     if profile.executor == "slurm":
         return cluster.bring(build, options, profile)
     began, plan, store = time.monotonic(), build(), Store(Path(options.store))
-    _check_processes(plan, options.cluster)
+    _check_processes(plan, options.cluster, profile)
     if plan.jobs and not plan.generated and options.rerun != "never":
         with display.reporter(f"generate {plan.source.root}") as report:
             plan.source.generate(report)
@@ -112,13 +112,16 @@ def bring(build: Callable[[], Plan], options: Namespace) -> tuple[Plan, int]:
     return plan, _summary(plan, store, reconciler.result, time.monotonic() - began)
 
 
-def _check_processes(plan: Plan, cluster: str) -> None:
-    """Raises ``ConfigError`` if a job wants more processes than the cluster starts for one."""
+def _check_processes(plan: Plan, name: str, cluster: clusters.Cluster) -> None:
+    """Raises ``ConfigError`` if a job wants more processes than this machine starts for one: each job has one GPU here,
+    and what shall be looked at in a debugger is one process."""
     for job in plan.jobs:
         wanted = job.config.get("processes", 1)
-        if wanted > 1:
-            problem = f"field `processes` = {wanted}: `--cluster {cluster}` starts one process a job"
-            raise ConfigError(f"task `{job.task}`", problem, f"Set {job.task}.processes=1.")
+        if wanted > 1 and (job.device_class == "cuda" or cluster.executor == "debug"):
+            each = "gives a job one GPU" if job.device_class == "cuda" else "runs a job in one process"
+            problem = f"field `processes` = {wanted}: `--cluster {name}` {each}"
+            remedy = f"Set {job.task}.processes=1, or run it on a cluster with Slurm (--cluster NAME)."
+            raise ConfigError(f"task `{job.task}`", problem, remedy)
 
 
 def _workers(options: Namespace, plan: Plan) -> int:
@@ -175,7 +178,7 @@ def preview(wanted: Request, options: Namespace) -> int:
     cluster = clusters.load(options.cluster)
     plan, store = planning.build(wanted), Store(wanted.store)
     if cluster.executor != "slurm":
-        _check_processes(plan, options.cluster)
+        _check_processes(plan, options.cluster, cluster)
     looks, estimates = status.survey(store, plan.jobs), Estimates(plan.profile.seconds)
     speed = Speed(plan.profile, cluster)
     for job in plan.jobs:

@@ -234,7 +234,7 @@ def _named_weights(text: str) -> tuple[str, Path]:
 
 
 def _hashes(models: dict[str, Path]) -> dict[str, str]:
-    from harness.worker import sha256
+    from harness.work import sha256
 
     return {name: sha256(path) for name, path in models.items()}
 

@@ -14,6 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from harness import allocation
+
 PACKAGES = (
     "dense-ssl-bench", "torch", "torchvision", "numpy", "pillow", "pycocotools", "safetensors", "detectron2",
     "mmengine", "mmcv-lite", "mmsegmentation", "opencv-contrib-python-headless", "submitit",
@@ -91,9 +93,13 @@ def signed(record: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
-def host() -> dict[str, str | int]:
-    """The machine."""
-    return {"name": socket.gethostname(), "system": platform.platform(), "cpu": _cpu(), "cores": os.cpu_count() or 0}
+def host() -> dict[str, Any]:
+    """The machine; under Slurm also the node's name there, the job's id and all its nodes."""
+    found = {"name": socket.gethostname(), "system": platform.platform(), "cpu": _cpu(), "cores": os.cpu_count() or 0}
+    place = allocation.here()
+    if place is None:
+        return found
+    return found | {"node": place.node, "slurm": place.id, "restart": place.restart, "nodes": place.nodes}
 
 
 def _cpu() -> str:

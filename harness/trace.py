@@ -13,7 +13,7 @@ from harness.jobs import Job
 from harness.plan import Plan
 from harness.provenance import signed
 from harness.store import Look, Store, read_job
-from harness.worker import sha256
+from harness.work import sha256
 
 
 @dataclass(frozen=True)

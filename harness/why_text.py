@@ -140,7 +140,8 @@ def _fact(step: Step, name: str) -> str:
     if not value:
         return ""
     if name == "host":
-        return f"{value.get('name')}, {value.get('cpu')}, {value.get('cores')} cores, {value.get('system')}"
+        within = f", job {value['slurm']} of Slurm on {value.get('nodes')}" if value.get("slurm") else ""
+        return f"{value.get('name')}, {value.get('cpu')}, {value.get('cores')} cores, {value.get('system')}{within}"
     if name == "versions":
         return ", ".join(f"{package} {version}" for package, version in value.items())
     if name == "code":

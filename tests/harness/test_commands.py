@@ -206,9 +206,16 @@ def test_a_protocol_given_up_is_marked_on_the_table(planned, capsys):
 
 
 @pytest.mark.parametrize("command", ["run", "plan"])
-def test_more_processes_than_the_cluster_starts_for_a_job_are_refused(command, place, capsys):
-    assert cli.main([command, "1", "--profile", "toy.yaml", "--set", "transfer.processes=2"]) == 2
-    refusal = "task `voc_detection`: field `processes` = 2: `--cluster local` starts one process a job"
+@pytest.mark.parametrize(
+    ("cluster", "device", "words"),
+    [("local", "cuda", "gives a job one GPU"), ("debug", "cpu", "runs a job in one process")],
+)
+def test_more_processes_than_this_machine_starts_for_a_job_are_refused(command, place, capsys, cluster, device, words):
+    asked = ["--cluster", cluster, "--set", "transfer.processes=2", "--set", f"transfer.device={device}"]
+    assert cli.main([command, "1", "--profile", "toy.yaml", *asked]) == 2
+    refusal = (
+        f"task `voc_detection`: field `processes` = 2: `--cluster {cluster}` {words}. Set voc_detection.processes=1"
+    )
     assert refusal in capsys.readouterr().err
     assert not (place.folder / "data").exists()
 

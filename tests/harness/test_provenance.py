@@ -44,3 +44,12 @@ def test_versions_and_host_are_filled():
 def test_the_device_is_the_cpu_until_a_gpu_was_used():
     assert provenance.device(1) == "cpu, 1 thread"
     assert provenance.device(4) == "cpu, 4 threads"
+
+
+def test_under_slurm_the_host_says_which_job_and_which_nodes(monkeypatch):
+    assert "slurm" not in provenance.host()
+    for name, value in {"JOB_ID": "9", "ARRAY_JOB_ID": "7", "ARRAY_TASK_ID": "3", "JOB_NODELIST": "gpu[01-02]"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    monkeypatch.setenv("SLURMD_NODENAME", "gpu01")
+    host = provenance.host()
+    assert (host["slurm"], host["node"], host["nodes"], host["restart"]) == ("7_3", "gpu01", "gpu[01-02]", 0)

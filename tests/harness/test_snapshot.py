@@ -20,7 +20,13 @@ def tree(tmp_path, monkeypatch):
     for room in ("ground", "harness"):
         (source / room).mkdir(parents=True)
         (source / room / "__init__.py").write_text("")
-    for file in ("harness/provenance.py", "harness/snapshot.py", "ground/errors.py", "ground/files.py"):
+    for file in (
+        "harness/allocation.py",
+        "harness/provenance.py",
+        "harness/snapshot.py",
+        "ground/errors.py",
+        "ground/files.py",
+    ):
         (source / file).write_text((ROOT / file).read_text())
     (source / "harness" / "work.py").write_text("WORD = 'submitted'\n")
     (source / "harness" / "table.yaml").write_text("rows: []\n")
