@@ -20,6 +20,8 @@ class Options:
     """``toy``: seconds on a CPU, to see that it works; its numbers say nothing."""
     device: str = "auto"
     repeats: int = 5
+    seconds: float | None = None
+    """What is measured in turn gets no further turn after so long; one it gets anyway."""
     official: str | None = None
     """Folder with the published implementations, where they are at hand."""
     recipes: tuple[str, ...] = ()

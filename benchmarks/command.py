@@ -54,6 +54,7 @@ def wanted(options: Namespace) -> Options:
         size=options.size,
         device=options.device,
         repeats=options.repeats,
+        seconds=options.seconds,
         official=options.official,
         recipes=recipes,
         batches=tuple(options.batch),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -48,7 +49,10 @@ def _rows(
     contenders = _contenders(config, device, official)
     found: dict[str, list[Timed]] = {name: [] for name in contenders}
     lost: set[str] = set()
-    for _ in range(options.repeats):
+    began = time.monotonic()
+    for turn in range(options.repeats):
+        if turn and options.seconds and time.monotonic() - began > options.seconds:
+            break
         for name, start in contenders.items():
             if name in lost:
                 continue
@@ -122,7 +126,7 @@ def _notes(device: torch.device, options: Options) -> list[str]:
         "FLOPs are of the convolutions and products alone, bytes what these read and write at the step's precision.",
     ]
     if device.type == "cpu":
-        notes.append("Peaks on a CPU are what one step takes above what it finds: weights and optimiser do not count.")
+        notes.append("Peaks on a CPU are what the first step takes above what it finds: weights do not count.")
     if options.official:
         notes.append("Published and ours in turn, each built anew; the ratio is turn by turn, medians and spread.")
     return notes

@@ -37,20 +37,21 @@ def wait_for(device: torch.device) -> None:
 
 
 def timed(work: Callable[[], object], device: torch.device, *, warm: int, passes: int) -> Timed:
-    """``passes`` passes, timed one by one, after ``warm`` that are not.
+    """``passes`` passes, timed one by one, after ``warm`` (at least one) that are not.
 
     On a GPU by events, so that the host may run ahead as it does in a training. The peak is all that the allocator
-    gave out at once, on a CPU what one more pass took above what was there before.
+    gave out at once; on a CPU what the last of the warm passes took above what it found.
     """
-    for _ in range(warm):
+    for _ in range(warm - 1):
         work()
     if device.type != "cuda":
-        values = []
+        taken, values = _taken(work), []
         for _ in range(passes):
             began = time.perf_counter()
             work()
             values.append(time.perf_counter() - began)
-        return Timed(Spread(tuple(values)), _taken(work))
+        return Timed(Spread(tuple(values)), taken)
+    work()
     wait_for(device)
     torch.cuda.reset_peak_memory_stats(device)
     marks: list[Any] = [torch.cuda.Event(enable_timing=True) for _ in range(passes + 1)]

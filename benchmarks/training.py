@@ -32,6 +32,8 @@ STEPS_PER_EPOCH, EPOCHS = 231, 800
 """Of COCO's 118,287 images at a batch of 512: a step amid a training, where rates are what they are there."""
 DISTINCT = 64
 """Samples that are really cut; larger batches repeat them."""
+_CUT: dict[tuple[str, int], Batch] = {}
+"""Samples by the views' settings and how many: a step is built many times."""
 TOY = {
     "views": {"size": 64, "first": {"blur_kernel": 5}, "second": {"blur_kernel": 5}},
     "model": {
@@ -117,7 +119,15 @@ def build(config: PretrainConfig, device: torch.device) -> Training:
 
 
 def _batch(trainer: Trainer, size: int) -> Batch:
-    """``size`` samples as the loader makes them."""
+    """``size`` samples as the loader makes them, the first ``DISTINCT`` of them distinct."""
+    views = trainer.config.views.model_dump_json()
+    if (views, min(size, DISTINCT)) not in _CUT:
+        _CUT[views, min(size, DISTINCT)] = _cut(trainer, min(size, DISTINCT))
+    batch = _repeated(_CUT[views, min(size, DISTINCT)], -(-size // DISTINCT)).part(slice(size))
+    return batch.pin_memory() if trainer.device.type == "cuda" else batch
+
+
+def _cut(trainer: Trainer, size: int) -> Batch:
     with tempfile.TemporaryDirectory() as folder:
         pictures = []
         for number in range(8):
@@ -126,12 +136,10 @@ def _batch(trainer: Trainer, size: int) -> Batch:
             Image.fromarray(noise).resize((320, 240)).save(path)
             pictures.append(path)
         grid = -(-trainer.config.views.size // 32)
-        views = ViewsDataset(Files(pictures * -(-size // len(pictures))), trainer.layout, grid, 0)
-        batch = views[[(0, index) for index in range(min(size, DISTINCT))]]
+        batch = ViewsDataset(Files(pictures), trainer.layout, grid, 0)[[(0, index % 8) for index in range(size)]]
     if isinstance(batch, Exception):
         raise batch
-    batch = _repeated(batch, -(-size // DISTINCT)).part(slice(size))
-    return batch.pin_memory() if trainer.device.type == "cuda" else batch
+    return batch
 
 
 def _repeated(batch: Batch, times: int) -> Batch:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -66,15 +67,16 @@ def counted(work: Callable[[], object]) -> Work:
 
 def of_step(options: Options, recipe: str, batch: int) -> Work:
     """A recipe's step of ``batch`` images, from steps of two and of four on the CPU in single precision."""
-    cpu = torch.device("cpu")
     plain = (*options.overrides, "pretrain.train.precision=fp32")
     options = Options(size=options.size, profile=options.profile, overrides=plain)
-    low, high = (_small(options, recipe, size, cpu) for size in SMALL)
+    low, high = (_small(options, recipe, size) for size in SMALL)
     more = (batch - SMALL[0]) / (SMALL[1] - SMALL[0])
     return Work(*(a + more * (b - a) for a, b in ((low.flops, high.flops), (low.elements, high.elements))))
 
 
-def _small(options: Options, recipe: str, batch: int, cpu: torch.device) -> Work:
+@cache
+def _small(options: Options, recipe: str, batch: int) -> Work:
+    cpu = torch.device("cpu")
     training = build(settings(options, recipe, batch, cpu), cpu)
     training.ready()
     return counted(training.step)
