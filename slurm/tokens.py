@@ -21,6 +21,7 @@ import shutil
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from ground.errors import ConfigError
@@ -84,25 +85,35 @@ def folder_of(home: Path, token: str) -> Path:
 def read(folder: Path) -> tuple[Submission, Call] | None:
     """A submission as it was written down, with its id if that is known; None if it never was, or was dropped."""
     try:
-        content = json.loads((folder / "submission.json").read_text(encoding="utf-8"))
+        submission, call = _written(folder)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    told = content["submission"]
     identity = job_id(folder)
-    if identity == DROPPED:
-        return None
+    return None if identity == DROPPED else (replace(submission, job_id=identity), call)
+
+
+@cache
+def _written(folder: Path) -> tuple[Submission, Call]:
+    """What does not change once it is there, read once: whoever drives a plan lists thousands of submissions again and
+    again, on a file system that is far away."""
+    content = json.loads((folder / "submission.json").read_text(encoding="utf-8"))
+    told = content["submission"]
     request = Request(**{**told["request"], "exclude": tuple(told["request"]["exclude"])})
     tasks = tuple(Task(each["name"], tuple(each["arguments"])) for each in told["tasks"])
-    submission = Submission(told["token"], request, tasks, tuple(told["after"]), told["created"], identity)
-    return submission, Call(**content["call"])
+    return Submission(told["token"], request, tasks, tuple(told["after"]), told["created"]), Call(**content["call"])
 
 
 def job_id(folder: Path) -> str | None:
     """Slurm's id, ``DROPPED``, or None while nobody knows."""
     try:
-        return (folder / "id").read_text(encoding="ascii").strip() or None
+        return _decided(folder) or None
     except FileNotFoundError:
         return None
+
+
+@cache
+def _decided(folder: Path) -> str:
+    return (folder / "id").read_text(encoding="ascii").strip()
 
 
 def decide(folder: Path, word: str) -> str:
@@ -120,7 +131,7 @@ def decide(folder: Path, word: str) -> str:
             pass
         finally:
             part.unlink(missing_ok=True)
-    return job_id(folder) or word
+    return _decided(folder)
 
 
 def folders(home: Path) -> list[Path]:

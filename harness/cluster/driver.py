@@ -15,7 +15,7 @@ from harness.claims import Claim
 from harness.cluster import lease
 from harness.cluster.backend import Backend, Environment
 from harness.cluster.submitting import Submitter
-from harness.cluster.survey import Standing, Survey, Surveyor
+from harness.cluster.survey import Standing, Survey, Surveyor, path_of
 from harness.estimate import Estimates
 from harness.jobs import Job
 from harness.schedule import order
@@ -23,6 +23,7 @@ from harness.store import Store
 from slurm.cluster import Cluster
 from slurm.commands import Unavailable
 from slurm.requests import Submission
+from slurm.sweep import sweep
 
 LEASE_SECONDS = 600.0
 """How long to wait for another harness that submits at the moment."""
@@ -115,6 +116,8 @@ class Driver:
         survey, home = done.survey, self.surveyor.home
         if survey.queue.reachable:
             done.dropped = self.backend.settle(home.submissions, survey.submissions, survey.queue)
+            finished = {path_of(each.job) for each in survey.standings.values() if each.state == "done"}
+            sweep(home.submissions, survey.submissions, survey.queue, lambda task: task.name in finished)
         home.journal.ended(survey.fresh)
         if survey.cancel:
             self.backend.cancel([identity for task, _ in survey.cancel if (identity := task.id)])
