@@ -27,7 +27,9 @@ _AWAY = re.compile(
     r"contact slurm controller|connect|temporarily unable|standby mode|communication|authentication|munge",
     re.IGNORECASE,
 )
-_FULL = re.compile(r"submit limit|MaxSubmit|SubmitJobs|maximum number of jobs|QueueLimit", re.IGNORECASE)
+_FULL = re.compile(
+    r"SubmitJob"
+)  # QOSMaxSubmitJobPerUserLimit, AssocGrpSubmitJobsLimit, …; others are of one job's size
 _PARENT = re.compile(r"dependency problem", re.IGNORECASE)
 
 

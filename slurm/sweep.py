@@ -10,13 +10,14 @@ from slurm import tokens
 from slurm.requests import Queue, Submission, Task
 
 KEEP_SECONDS = 24 * 3600.0
-"""How long what was never written down whole lies there before it is taken for rubbish."""
+"""How long a submission is kept, for whoever wants to look at it, and what was never written down whole."""
 
 
 def sweep(
     home: Path, submissions: Sequence[Submission], queue: Queue, done: Callable[[Task], bool], now: float | None = None
 ) -> list[Submission]:
-    """Remove submissions of which Slurm has no task any more and whose jobs are all done; logs go with them.
+    """Remove submissions of a day ago or more of which Slurm has no task any more and whose jobs are all done; their
+    logs go with them.
 
     Those with a job that is not done stay: their logs and exit codes say why, and what comes next depends on them.
 
@@ -32,11 +33,13 @@ def sweep(
     """
     if not queue.reachable:
         return []
+    now = time.time() if now is None else now
+    old = [each for each in submissions if each.job_id and now - each.created > KEEP_SECONDS]
     alive = {entry.token for entry in queue.entries if entry.phase != "ended"}
-    over = [each for each in submissions if each.job_id and each.token not in alive and all(map(done, each.tasks))]
+    over = [each for each in old if each.token not in alive and all(map(done, each.tasks))]
     for each in over:
         tokens.remove(tokens.folder_of(home, each.token))
-    _clear(home, time.time() if now is None else now)
+    _clear(home, now)
     return over
 
 

@@ -42,7 +42,7 @@ def test_a_controller_that_is_away_is_no_fault_of_the_profile(fake):
 
 
 def test_as_many_jobs_as_we_may_have_is_no_fault_either(fake):
-    fake.steer("sbatch.instead", "echo 'allocation failure: Job violates policy (job submit limit)' >&2; exit 1")
+    fake.steer("sbatch.instead", "echo 'allocation failure: AssocMaxSubmitJobLimit' >&2; exit 1")
     check(CLUSTER, [REQUEST])
     assert len(fake.calls("sbatch")) == 1
 

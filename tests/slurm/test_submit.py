@@ -103,7 +103,7 @@ def test_a_refusal_shows_the_words_of_sbatch_and_leaves_nothing(fake, tmp_path):
     "words",
     [
         "Batch job submission failed: Unable to contact slurm controller (connect failure)",
-        "Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size)",
+        "AssocMaxSubmitJobLimit\nsbatch: error: Job violates accounting/QOS policy (job submit limit, user's size)",
         "Batch job submission failed: Job dependency problem",
     ],
 )
@@ -112,6 +112,13 @@ def test_what_may_go_well_later_is_no_fault_of_the_profile(words, fake, tmp_path
     with pytest.raises(Unavailable):
         send(tmp_path)
     assert submit.known(tmp_path) == []
+
+
+def test_more_than_one_job_may_have_is_a_fault_of_the_profile(fake, tmp_path):
+    words = "AssocMaxWallDurationPerJobLimit; Job violates accounting/QOS policy (job submit limit, user's size)"
+    fake.steer("sbatch.instead", f'echo "sbatch: error: {words}" >&2; exit 1')
+    with pytest.raises(ConfigError, match="AssocMaxWallDurationPerJobLimit"):
+        send(tmp_path)
 
 
 def test_after_a_lost_answer_the_job_is_adopted_or_given_up(fake, tmp_path):
