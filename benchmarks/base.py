@@ -66,9 +66,10 @@ def short(number: float) -> str:
     return f"{number:.0f}" if abs(number) >= 1000 else f"{number:.4g}"
 
 
-def ratio(of: Spread, to: Spread) -> Spread:
-    """Turn by turn: what came first by what came first, for both were measured alternately."""
-    return Spread(tuple(a / b for a, b in zip(of.values, to.values, strict=True)))
+def ratio(of: Spread | float, to: Spread) -> Spread:
+    """Turn by turn: what came first by what came first, for both were measured alternately; or one number by each."""
+    above = of.values if isinstance(of, Spread) else (of,) * len(to.values)
+    return Spread(tuple(a / b for a, b in zip(above, to.values, strict=True)))
 
 
 def say(words: str) -> None:
@@ -95,14 +96,22 @@ def seconds(work: Callable[[], object], repeats: int, wait: Callable[[], object]
     return Spread(tuple(values))
 
 
-def alternately(works: dict[str, Callable[[], object]], repeats: int) -> dict[str, Spread]:
-    """Wall-clock of several works, in turn, so that what else the machine does meets all of them alike."""
+def alternately(
+    works: dict[str, Callable[[], object]], repeats: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, Spread]:
+    """Wall-clock of several works, in turn, so that what else the machine does meets all of them alike.
+
+    Args:
+        works: by name.
+        repeats: turns.
+        clock: another one, e.g. ``time.process_time``.
+    """
     for work in works.values():
         work()
     found: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(repeats):
         for name, work in works.items():
-            began = time.perf_counter()
+            began = clock()
             work()
-            found[name].append(time.perf_counter() - began)
+            found[name].append(clock() - began)
     return {name: Spread(tuple(values)) for name, values in found.items()}

@@ -14,6 +14,7 @@ BENCHMARKS = {
     "ceilings": "matrix products and copies of this device: what nothing can be faster than",
     "step": "a training step of each recipe: images/s, memory, FLOP/s, beside the published code with --official",
     "parts": "what a training step is made of",
+    "input_pipeline": "images to views on one core, beside the published pipelines",
     "evaluation": "COCO evaluation beside pycocotools",
     "keys": "settings, keys and plans",
     "rendering": "a table from its run records: read, aggregate, render",
