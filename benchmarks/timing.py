@@ -19,10 +19,11 @@ MEMORY_EVENT = "[memory]"
 
 @dataclass(frozen=True)
 class Timed:
-    """Seconds of each pass, and the most bytes that tensors took meanwhile."""
+    """Seconds of each pass; the most bytes that tensors took, and that the allocator held, after the first pass."""
 
     seconds: Spread
     peak: int
+    held: int | None = None
 
 
 def device_of(options: Options) -> torch.device:
@@ -39,12 +40,13 @@ def wait_for(device: torch.device) -> None:
 def timed(work: Callable[[], object], device: torch.device, *, warm: int, passes: int) -> Timed:
     """``passes`` passes, timed one by one, after ``warm`` (at least one) that are not.
 
-    On a GPU by events, so that the host may run ahead as it does in a training. The peak is all that the allocator
-    gave out at once; on a CPU what the last of the warm passes took above what it found.
+    On a GPU by events, so that the host may run ahead as it does in a training. Peaks there are of all passes but the
+    first, in which convolutions may be searched for: a pass that is recorded takes its memory when it is. On a CPU it
+    is what the last of the warm passes took above what it found.
     """
-    for _ in range(warm - 1):
-        work()
     if device.type != "cuda":
+        for _ in range(warm - 1):
+            work()
         taken, values = _taken(work), []
         for _ in range(passes):
             began = time.perf_counter()
@@ -53,7 +55,10 @@ def timed(work: Callable[[], object], device: torch.device, *, warm: int, passes
         return Timed(Spread(tuple(values)), taken)
     work()
     wait_for(device)
+    torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(device)
+    for _ in range(warm - 1):
+        work()
     marks: list[Any] = [torch.cuda.Event(enable_timing=True) for _ in range(passes + 1)]
     marks[0].record()
     for mark in marks[1:]:
@@ -61,7 +66,8 @@ def timed(work: Callable[[], object], device: torch.device, *, warm: int, passes
         mark.record()
     wait_for(device)
     between = [begin.elapsed_time(end) / 1000 for begin, end in pairwise(marks)]
-    return Timed(Spread(tuple(between)), torch.cuda.max_memory_allocated(device))
+    peak, held = torch.cuda.max_memory_allocated(device), torch.cuda.max_memory_reserved(device)
+    return Timed(Spread(tuple(between)), peak, held)
 
 
 def _taken(work: Callable[[], object]) -> int:
