@@ -16,7 +16,7 @@ def memory_groups():
     return (CGROUPS / "memory.limit_in_bytes").exists() and (CGROUPS / "cgroup.procs").exists()
 
 
-def write(folder, *, nodes, ports, cpus, memory_mb, gpus, max_array, max_partition_minutes, accounting):
+def write(folder, *, nodes, ports, cpus, memory_mb, gpus, max_array, min_age, accounting):
     """``slurm.conf`` and what belongs to it. ``ports`` of controller, slurmdbd and each node."""
     controller, dbd, *node_ports = ports
     limits = _cgroup(folder) if memory_groups() else "TaskPlugin=task/none\nJobAcctGatherParams=OverMemoryKill"
@@ -57,7 +57,7 @@ def write(folder, *, nodes, ports, cpus, memory_mb, gpus, max_array, max_partiti
         "SlurmdTimeout=10",  # a node that does not answer is given up
         "KillWait=5",  # between SIGTERM and SIGKILL
         "OverTimeLimit=0",
-        "MinJobAge=20",  # an ended job is forgotten, as on a cluster without accounting
+        f"MinJobAge={min_age}",  # then an ended job is forgotten; by accounting alone it is not
         f"MaxArraySize={max_array}",
         f"AccountingStorageType=accounting_storage/{storage}",
     ]
@@ -66,9 +66,8 @@ def write(folder, *, nodes, ports, cpus, memory_mb, gpus, max_array, max_partiti
             f"NodeName={name} NodeHostname=localhost NodeAddr=127.0.0.1 Port={port} CPUs={cpus} RealMemory={memory_mb}"
             f" Gres=gpu:{gpus}"
         )
-    limit = f"MaxTime={max_partition_minutes}" if max_partition_minutes else ""
     lines += [
-        f"PartitionName={name} Nodes={','.join(nodes)} DefMemPerCPU={memory_mb // cpus // 2} {limit} {more}"
+        f"PartitionName={name} Nodes={','.join(nodes)} DefMemPerCPU={memory_mb // cpus // 2} {more}"
         for name, more in PARTITIONS.items()
     ]
     (folder / "slurm.conf").write_text("\n".join([*lines, ""]))

@@ -1,0 +1,139 @@
+"""Whatever a cluster does, in the end the table is complete and every job was done once."""
+
+import time
+
+import pytest
+
+MAX_ARRAY = 4
+
+
+@pytest.fixture(scope="module")
+def cluster(pocket):
+    return pocket(max_array=MAX_ARRAY)
+
+
+def test_arrays_hold_what_the_controller_allows(table):
+    many = table()
+    many.finish(many.run("--set", "voc_detection.runs=6"), runs=6)
+    sizes = sorted(len(each["tasks"]) for each in many.submissions())
+    assert max(sizes) <= MAX_ARRAY
+    assert sum(sizes) == 3 + 18
+
+
+def test_a_requeued_job_goes_on_where_it_was(table, cluster):
+    requeued = table()
+    requeued.hold("byol")
+    run = requeued.run()
+    cluster.run("scontrol", "requeue", requeued.held("byol")["slurm"])
+    requeued.wait_for_starts("byol", 2)
+    requeued.let_go("byol")
+    requeued.finish(run)
+    assert requeued.starts("byol") == [0, 3]
+
+
+def test_pre_empted_jobs_go_on_whether_slurm_requeues_or_cancels_them(table, cluster):
+    """The cluster is full of more urgent work for a while."""
+    both = {"requeue": table(partition="requeue"), "cancel": table(partition="cancel")}
+    for each in both.values():
+        each.hold("byol")
+    runs = {partition: each.run() for partition, each in both.items()}
+    first = {partition: each.held("byol") for partition, each in both.items()}
+    urgent = cluster.run(
+        "sbatch",
+        "--parsable",
+        "--partition=urgent",
+        "--nodes=2",
+        "--exclusive",
+        "--output=/dev/null",
+        "--wrap=sleep 99",
+    ).strip()
+    cluster.wait_until(lambda: cluster.run("squeue", "--noheader", "--format=%T", f"--jobs={urgent}") == "RUNNING\n")
+    cluster.run("scancel", urgent)
+    for partition, each in both.items():
+        each.wait_for_starts("byol", 2)
+        again = each.claim("pretrain", "byol.")
+        assert (again["slurm"] == first[partition]["slurm"]) == (partition == "requeue")
+        each.let_go("byol")
+    for partition, each in both.items():
+        each.finish(runs[partition])
+        assert each.starts("byol") == [0, 3]
+
+
+def test_a_cancelled_task_of_an_array_is_submitted_anew(table, cluster):
+    cancelled = table()
+    cancelled.hold("pixcon-sr")
+    run = cancelled.run()
+    first = cancelled.held("pixcon-sr")["slurm"]
+    cluster.run("scancel", first)
+    cancelled.wait_for_starts("pixcon-sr", 2)
+    assert cancelled.claim("pretrain", "pixcon-sr.")["slurm"] != first
+    cancelled.let_go("pixcon-sr")
+    cancelled.finish(run)
+    assert cancelled.starts("pixcon-sr") == [0, 3]
+
+
+def test_a_job_out_of_memory_gets_more(table):
+    hungry = table(resources={"memory": "400M"})
+    hungry.eat("byol.r1", 420)
+    hungry.finish(hungry.run())
+    assert len(hungry.starts("byol.r1")) == 2
+    asked = [each["request"]["memory_mb"] for each in hungry.submissions() if "byol" in each["tasks"][-1]["name"]]
+    assert max(asked) == 600
+
+
+def test_a_controller_that_is_away_for_a_while_is_waited_for(table, cluster):
+    waiting = table()
+    waiting.hold("byol")
+    run = waiting.run()
+    waiting.held("byol")
+    cluster.stop_controller()
+    waiting.let_go("byol")
+    cluster.wait_until(lambda: "byol" in waiting.completions())
+    time.sleep(3)  # some looks at a queue that does not answer
+    assert run.poll() is None
+    cluster.start_controller()
+    waiting.finish(run)
+    assert waiting.starts("byol") == [0]
+
+
+def test_a_submitter_killed_right_after_sbatch_neither_loses_nor_doubles_a_job(table):
+    killed = table()
+    once = killed.control / "killed"
+    killed.replace(
+        "sbatch",
+        f"""#!/bin/sh
+/usr/bin/sbatch "$@"; code=$?
+case "$*" in *--test-only*) exit $code ;; esac
+[ -e {once} ] || {{ touch {once}; kill -9 $PPID; }}
+exit $code
+""",
+    )
+    assert killed.run().wait(timeout=120) == -9
+    assert len(killed.submissions()) == 1
+    killed.finish(killed.run())
+    assert len(killed.executions()) == sum(len(each["tasks"]) for each in killed.submissions()) == 9
+
+
+def test_two_harnesses_share_a_table(table):
+    shared = table()
+    first, second = shared.run(), shared.run()
+    shared.finish(first)
+    shared.finish(second)
+    assert len(shared.executions()) == 9
+    assert sum(len(each["tasks"]) for each in shared.submissions()) == 9
+
+
+def test_a_node_that_dies_takes_nothing_along(table, cluster):
+    robbed = table()
+    robbed.hold("byol")
+    run = robbed.run()
+    node = robbed.held("byol")["host"]
+    cluster.wait_until(lambda: len(robbed.records()) == 6)  # all that does not wait for it: nothing else is lost
+    cluster.kill_node(node)
+    robbed.wait_for_starts("byol", 2)
+    assert robbed.claim("pretrain", "byol.")["host"] != node
+    robbed.let_go("byol")
+    robbed.finish(run)
+    assert robbed.starts("byol") == [0, 3]
+    cluster.start_node(node)
+    cluster.wait_until(lambda: cluster.node_states() == ["idle", "idle"])
