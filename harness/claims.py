@@ -115,11 +115,16 @@ def latest(directory: Path) -> Attempt | None:
     number = _highest(directory)
     if number == 0:
         return None
+    return at(directory, number) or latest(directory)  # None: released between the two looks
+
+
+def at(directory: Path, number: int) -> Attempt | None:
+    """One claim, if it is there."""
     path = _path(directory, number)
     try:
         heartbeat, text = path.stat().st_mtime, path.read_text()
-    except FileNotFoundError:  # released between the two looks
-        return latest(directory)
+    except FileNotFoundError:
+        return None
     end = endings.read(directory, number)
     try:
         return Attempt(number, path, Owner(**json.loads(text)), heartbeat, end)

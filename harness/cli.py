@@ -13,7 +13,19 @@ from typing import Any, NoReturn
 
 from ground.config import suggest
 from ground.errors import ConfigError, UserError
-from harness.options import describing, detaching, drawing, forecasting, positive, printing, reading
+from harness.options import (
+    CANCEL_WORDS,
+    cancelling,
+    checking,
+    describing,
+    detaching,
+    drawing,
+    forecasting,
+    positive,
+    printing,
+    reading,
+    watching,
+)
 
 EPILOG = """\
 examples:
@@ -39,21 +51,6 @@ change a setting, e.g. pretrain.train.epochs=2 (every recipe), byol.optim.lr=0.1
 task), voc_detection.schedule.base_lr=0.03 (one), scenes.seed=1; the more specific wins, a
 profile's own values for one recipe included, which is said. What can change a result makes
 other runs of the jobs that it concerns, and is shown on the table; what cannot (e.g. pretrain.train.workers) does not
-"""
-CHECK_WORDS = """\
-Look at COCO, COCO+, PASCAL VOC 2007 and 2012, SBD's additional label maps, Cityscapes and ADE20k below ROOT: what is
-there, how many images beside the official number, what is missing or wrong, which task has all it needs, and what to
-do about the rest. Every list and annotation is read; 200 images of each set, and their label maps, are decoded. Data
-sets that are not there are no fault.
-"""
-CHECK_EPILOG = """\
-where data sets are looked for:
-  ROOT/coco/{train2017,val2017,unlabeled2017,annotations}/
-  ROOT/VOC2007/, ROOT/VOC2012/              or below ROOT/VOCdevkit/; SBD: VOC2012/SegmentationClassAug/
-  ROOT/cityscapes/{leftImg8bit,gtFine}/     or Cityscapes/
-  ROOT/ADEChallengeData2016/                or below ade/ or ade20k/
-
-exit codes: 0 what is there is sound, 1 it has faults, 2 ROOT is no folder of data sets
 """
 RERUN_HELP = """\
 what to do about runs there are: missing runs what has no record, the interrupted included (default); retry also what
@@ -136,9 +133,17 @@ def _parser() -> Parser:
         commands, "evaluate", "harness.evaluate:evaluate", "a row of your own weights", settings, _brought()
     )
     _running(evaluate)
-    status = _command(commands, "status", "harness.commands:show_status", "method × run", settings, selection)
+    status = _command(
+        commands, "status", "harness.cluster.showing:show_status", "method × run, and the queue", settings, selection
+    )
     reading(status)
-    status.add_argument("--watch", action="store_true", help="draw again every 2 s while a harness is at work")
+    watching(status)
+    cancel = _command(
+        commands, "cancel", "harness.cluster.cancel:cancel", "take jobs out of a queue", settings, _selection(False)
+    )
+    cancel.description = CANCEL_WORDS
+    reading(cancel)
+    cancelling(cancel)
     table = _command(commands, "table", "harness.tabulate:show_table", "print a table", settings, selection)
     printing(table)
     reading(table)
@@ -291,26 +296,7 @@ def _check_command(below: Any, settings: Parser) -> None:
     check = _command(
         below, "check", "harness.data_check:check_data", "what of the data below a root is usable", settings
     )
-    check.set_defaults(stopped="; nothing of the check is kept, run again to check from the start")
-    check.description = CHECK_WORDS
-    check.epilog = CHECK_EPILOG
-    check.formatter_class = argparse.RawDescriptionHelpFormatter
-    check.add_argument("root", metavar="ROOT", help="folder of the data sets")
-    check.add_argument(
-        "--full", action="store_true", help="decode every image and label map, and look for the same image in two sets"
-    )
-    check.add_argument("--tasks", action="append", default=[], metavar="TASK,…", help="only what these tasks read")
-    check.add_argument(
-        "--pretrain-images",
-        action="append",
-        default=[],
-        metavar="DIR",
-        help="a folder of your own to pre-train on, instead of COCO; may be given several times",
-    )
-    check.add_argument("--workers", type=positive, metavar="N", help="processes that decode (default: one a core)")
-    check.add_argument("--strict", action="store_true", help="a set that is not the official one in number is a fault")
-    check.add_argument("--all", action="store_true", help="show every fault, not the first three of each kind")
-    check.add_argument("--json", type=Path, metavar="FILE", help="write everything that was found there, too")
+    checking(check)
 
 
 def _bench_command(commands: Any) -> None:

@@ -31,7 +31,6 @@ from slurm.executor import Executor, visible_gpus
 if TYPE_CHECKING:
     from harness.reconcile import Result
 
-WATCH_SECONDS = 2.0
 NOTHING = "No recipe or no task of this table is implemented: there is nothing to run."
 
 
@@ -193,7 +192,7 @@ def preview(wanted: Request, options: Namespace) -> int:
         forecast_text.show(asked, plan, store, looks, estimates, speed)
     else:
         _show_here(plan, looks, estimates, options)
-    _notes(plan, store, looks)
+    notes(plan, store, looks)
     return int(bool(plan.lacking))
 
 
@@ -240,31 +239,15 @@ def _each(plan: Plan, job: Job, estimates: Estimates) -> str:
     return f"{words} (another network: {off} than this guess)"
 
 
-def _notes(plan: Plan, store: Store, looks: Mapping[str, Look]) -> None:
+def notes(plan: Plan, store: Store, looks: Mapping[str, Look], why: Mapping[str, str] | None = None) -> None:
     """What deserves a line after a plan or a status: failures, files that do not count, other versions."""
     for job in plan.jobs:
         if looks[job.name].state == "failed":
-            print(f"failed: {job.title}: {looks[job.name].reason}\n    log: {store.log(job)}")
+            words = (why or {}).get(job.name) or looks[job.name].reason
+            print(f"failed: {job.title}: {words}\n    log: {store.log(job)}")
     for line in status.problems(looks):
         print(f"does not count: {line}")
     for line in status.stale(store, plan.jobs, looks):
         print(f"stale: {line}")
     for line in aging.lines((job, looks[job.name]) for job in plan.jobs):
         print(f"older code: {line}")
-
-
-def show_status(options: Namespace) -> int:
-    """The matrix method × run; ``--watch`` draws it again until nothing is left to wait for."""
-    wanted = request(options)
-    store = Store(wanted.store)
-    while True:
-        plan = planning.build(wanted)
-        looks = status.survey(store, plan.jobs)
-        clear = "\x1b[2J\x1b[H" if options.watch and sys.stdout.isatty() else ""
-        print(clear + "\n\n".join(status.matrix(plan, layout, store, looks) for layout in plan.layouts))
-        print(f"{len(plan.jobs)} jobs: {status.counts(looks.values())}")
-        _notes(plan, store, looks)
-        if not options.watch or not store.driven():
-            return 0
-        sys.stdout.flush()
-        time.sleep(WATCH_SECONDS)

@@ -14,7 +14,30 @@ DETACH_HELP = """\
 submit what is missing to the cluster and return; without it the harness stays, starts anew what is lost, and may be
 stopped and run again at any time: jobs stay in the queue
 """
+WHY_NOT_HELP = """\
+say of each job that is not done what happened to it so far, the last lines of its log, and what comes next; PATTERN:
+only those with this in their name, or of a cell table/row/column
+"""
+CANCEL_WORDS = """\
+Take jobs out of a cluster's queue, or end them where they run. Lists them and asks first. Only what was submitted from
+this store; what the jobs have done so far is kept, and harness run goes on from there.
+"""
 READ_HELP = "where the jobs ran (default: the cluster that the store's were submitted to last, else this machine)"
+CHECK_WORDS = """\
+Look at COCO, COCO+, PASCAL VOC 2007 and 2012, SBD's additional label maps, Cityscapes and ADE20k below ROOT: what is
+there, how many images beside the official number, what is missing or wrong, which task has all it needs, and what to
+do about the rest. Every list and annotation is read; 200 images of each set, and their label maps, are decoded. Data
+sets that are not there are no fault.
+"""
+CHECK_EPILOG = """\
+where data sets are looked for:
+  ROOT/coco/{train2017,val2017,unlabeled2017,annotations}/
+  ROOT/VOC2007/, ROOT/VOC2012/              or below ROOT/VOCdevkit/; SBD: VOC2012/SegmentationClassAug/
+  ROOT/cityscapes/{leftImg8bit,gtFine}/     or Cityscapes/
+  ROOT/ADEChallengeData2016/                or below ade/ or ade20k/
+
+exit codes: 0 what is there is sound, 1 it has faults, 2 ROOT is no folder of data sets
+"""
 FIGURES = ("1", "2", "curves", "forest", "heatmap")
 FIGURE_HELP = """\
 Draw a figure. 1 and 2 run the pre-trainings they lack; the others show the finished runs of tables.
@@ -76,6 +99,18 @@ def detaching(parser: ArgumentParser) -> None:
     parser.add_argument("--detach", action="store_true", help=DETACH_HELP)
 
 
+def watching(parser: ArgumentParser) -> None:
+    """How a plan stands."""
+    parser.add_argument("--watch", action="store_true", help="draw again until nothing is left to wait for")
+    parser.add_argument("--why", nargs="?", const="", metavar="PATTERN", help=WHY_NOT_HELP)
+
+
+def cancelling(parser: ArgumentParser) -> None:
+    """What to take out of the queue."""
+    parser.add_argument("tables", nargs="*", metavar="TABLE", help="only the jobs of these (default: all of the store)")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
 def reading(parser: ArgumentParser) -> None:
     """Where the jobs ran whose results are read: a GPU and a CPU give different numbers."""
     parser.add_argument("--cluster", metavar="NAME", help=READ_HELP)
@@ -93,6 +128,30 @@ def _moment(text: str) -> datetime:
         return datetime.fromisoformat(text)
     except ValueError:
         raise ArgumentTypeError(f"`{text}` is no date: write 2027-01-04 or 2027-01-04T08:30") from None
+
+
+def checking(parser: ArgumentParser) -> None:
+    """How closely to look at data sets."""
+    parser.set_defaults(stopped="; nothing of the check is kept, run again to check from the start")
+    parser.description = CHECK_WORDS
+    parser.epilog = CHECK_EPILOG
+    parser.formatter_class = RawDescriptionHelpFormatter
+    parser.add_argument("root", metavar="ROOT", help="folder of the data sets")
+    parser.add_argument(
+        "--full", action="store_true", help="decode every image and label map, and look for the same image in two sets"
+    )
+    parser.add_argument("--tasks", action="append", default=[], metavar="TASK,…", help="only what these tasks read")
+    parser.add_argument(
+        "--pretrain-images",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="a folder of your own to pre-train on, instead of COCO; may be given several times",
+    )
+    parser.add_argument("--workers", type=positive, metavar="N", help="processes that decode (default: one a core)")
+    parser.add_argument("--strict", action="store_true", help="a set that is not the official one in number is a fault")
+    parser.add_argument("--all", action="store_true", help="show every fault, not the first three of each kind")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was found there, too")
 
 
 def drawing(parser: ArgumentParser) -> None:

@@ -34,10 +34,16 @@ def survey(store: Store, jobs: Sequence[Job]) -> dict[str, Look]:
         if states & {"failed", "blocked"} and look.state in {"missing", "queued", "interrupted"}:
             look = replace(look, state="blocked")
         looks[job.name] = look
+    return aged(store, jobs, looks)
+
+
+def aged(store: Store, jobs: Sequence[Job], looks: Mapping[str, Look]) -> dict[str, Look]:
+    """``looks``, in which ``missing`` is ``stale`` for a job that an earlier version did."""
+    found = dict(looks)
     for name in older(store, jobs, looks):
-        if looks[name].state == "missing":
-            looks[name] = replace(looks[name], state="stale")
-    return looks
+        if found[name].state == "missing":
+            found[name] = replace(found[name], state="stale")
+    return found
 
 
 def counts(looks: Iterable[Look]) -> str:

@@ -88,7 +88,8 @@ class Driver:
             StorageError: the store is full, read-only or gone.
         """
         survey = self.look()
-        if not (survey.fresh or survey.cancel or self._wanted(survey)):
+        lost = any(each.job_id is None for each in survey.submissions)
+        if not (survey.fresh or survey.cancel or lost or self._wanted(survey)):
             return Pass(survey, refused=self._refused)
         self.surveyor.home.try_writing()
         with lease.held(self.surveyor.home.lease, LEASE_SECONDS) as claim:

@@ -14,6 +14,8 @@ Outcome = Literal[FailureClass, "done", "orphan", "withdrawn"]
 """``orphan``: never started, for what it rests on ended badly. ``withdrawn``: cancelled by ``harness cancel``. Neither
 counts as a failure."""
 
+NO_FAILURES = frozenset({"done", "orphan", "withdrawn"})
+
 _OF_RECORD: dict[str, FailureClass] = {
     "memory": "memory", "diverged": "diverged", "data": "data", "weights": "data", "node": "node", "storage": "storage",
 }  # fmt: skip

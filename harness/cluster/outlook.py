@@ -54,7 +54,12 @@ def queue(survey: Survey) -> str:
 
 def line(survey: Survey, store: Store, cluster: Cluster, estimates: Estimates) -> str:
     """Counts, queue and time to go."""
-    parts = [counts(survey), queue(survey)]
+    return "; ".join(part for part in (counts(survey), rest(survey, store, cluster, estimates)) if part)
+
+
+def rest(survey: Survey, store: Store, cluster: Cluster, estimates: Estimates) -> str:
+    """Queue and time to go; empty where nothing is left."""
+    parts = [queue(survey)]
     if left(survey):
         parts.append(f"about {duration(seconds_to_go(survey, store, cluster, estimates))} to go")
     return "; ".join(part for part in parts if part)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.cluster import failures, needs
-from harness.cluster.failures import FailureClass
 from harness.cluster.journal import Ending
 from harness.estimate import duration
 from harness.jobs import Job
@@ -15,7 +14,6 @@ from harness.store import Look, State
 from slurm.cluster import Cluster
 
 Action = Literal["none", "wait", "submit", "give up"]
-NO_FAILURES = frozenset({"done", "orphan", "withdrawn"})
 GOES_ON = frozenset({"preempted", "timeout"})
 """Endings that are nobody's fault."""
 
@@ -50,7 +48,7 @@ class Case:
     @property
     def failures(self) -> list[Ending]:
         """Starts that ended badly, whoever is to blame."""
-        return [each for each in self.counted if each.outcome not in NO_FAILURES]
+        return [each for each in self.counted if each.outcome not in failures.NO_FAILURES]
 
     def failed_as(self, outcome: str) -> int:
         """How many of them are of a class."""
@@ -89,22 +87,24 @@ def _verdict(case: Case, cluster: Cluster) -> Step:
     elif case.failures:
         kind, words = case.failures[-1].outcome, case.failures[-1].words
     else:
-        return Step("submit", "has not been submitted")
+        return Step("submit", "to be submitted")
     limit: int | None = getattr(cluster.retries, kind)
     times = case.failed_as(kind)
     if limit is not None and (times > limit or limit == 0):
-        often = f" {times} times" if times > 1 else ""
-        return Step("give up", f"given up: {kind}{often} (retries.{kind}: {limit}): {words}")
-    return Step("submit", f"{kind}: {words}; {_changed(kind)}")
+        often = f"given up after {times} times {kind} (`retries.{kind}`: {limit}): " if limit else ""
+        return Step("give up", f"{often}{words}")
+    return Step("submit", f"{_changed(kind)}, for it ended as {kind}: {words}")
 
 
 def _changed(kind: str) -> str:
     """What is different about the next start."""
-    return {"memory": "again, with more memory", "node": "again, on another node"}.get(kind, "again")
+    return {"memory": "starts again, with more memory", "node": "starts again, on another node"}.get(
+        kind, "starts again"
+    )
 
 
-def state(case: Case, step: Step, *, started: bool) -> State:
-    """A job's state in a word; ``started``: it waits in the queue and was at work before."""
+def state(case: Case, step: Step, *, requeued: bool) -> State:
+    """A job's state in a word; ``requeued``: Slurm itself put it off."""
     look = case.look.state
     if look in {"done", "running"}:
         return look
@@ -112,14 +112,8 @@ def state(case: Case, step: Step, *, started: bool) -> State:
         return "blocked"
     if step.action == "give up":
         return "failed"
-    if case.live:
-        return "preempted" if started else "queued"
-    if case.failures and case.failures[-1].outcome in GOES_ON:
+    if requeued or (case.failures and case.failures[-1].outcome in GOES_ON):
         return "preempted"
+    if case.live:
+        return "queued"
     return "interrupted" if look == "failed" else look
-
-
-def last_class(endings: Sequence[Ending]) -> FailureClass | None:
-    """Of the last start that ended badly."""
-    bad = [each.outcome for each in endings if each.outcome not in NO_FAILURES]
-    return bad[-1] if bad else None  # type: ignore[return-value]

@@ -8,11 +8,12 @@ import time
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
-from ground.errors import ConfigError
-from harness import display
-from harness.cluster import needs, outlook, rerun
+from ground.errors import ConfigError, UserError
+from harness import display, snapshot
+from harness.cluster import keeper, needs, outlook, rerun
 from harness.cluster.backend import Backend, Slurm
 from harness.cluster.driver import Driver
 from harness.cluster.home import Home
@@ -23,6 +24,7 @@ from harness.plan import Plan
 from harness.reconcile import signals
 from harness.store import Store
 from slurm.cluster import Cluster
+from slurm.commands import Unavailable
 
 PAUSE_SECONDS = 0.2
 
@@ -41,13 +43,18 @@ def bring(
     if not plan.jobs or options.rerun == "never":
         driver = Driver(store, plan.jobs, cluster, backend, Estimates(plan.profile.seconds), since=began)
         return plan, summary(plan, driver, driver.look(), options)
-    backend.check(cluster, list(dict.fromkeys(needs.request(job, cluster) for job in plan.jobs)))
+    try:
+        backend.check(cluster, list(dict.fromkeys(needs.request(job, cluster) for job in plan.jobs)))
+    except Unavailable as error:  # it will be waited for
+        print(error, file=sys.stderr)
     Home(store).try_writing()
     if not plan.generated:
         with display.reporter(f"generate {plan.source.root}") as report:
             plan.source.generate(report)
         plan = build()
-    driver = Driver(store, plan.jobs, cluster, backend, Estimates(plan.profile.seconds), since=began)
+    # Once: what is submitted anew in the night is not what somebody is editing then.
+    environment = cache(lambda: snapshot.take(store.root).environment())
+    driver = Driver(store, plan.jobs, cluster, backend, Estimates(plan.profile.seconds), environment, began)
     learn(driver.estimates, store, plan.jobs)
     Home(store).remember(options.cluster, cluster)
     for line in rerun.apply(driver, options.rerun):
@@ -80,11 +87,22 @@ def detach(plan: Plan, driver: Driver, options: Namespace) -> int:
     done = driver.make()
     for line in notes(done):
         print(line, file=sys.stderr)
-    return summary(plan, driver, done.survey, options)
+    kept = ""
+    if not done.settled:
+        try:
+            kept = keeper.ask(driver, done.survey, plan.profile.seconds, _again(options))
+        except UserError as error:
+            kept = f"nobody looks after them, for there is no keeper: {error}"
+    return summary(plan, driver, done.survey, options, kept=kept)
 
 
-def summary(plan: Plan, driver: Driver, survey: Survey, options: Namespace, number: int = 0) -> int:
-    """Say how it stands; the exit code."""
+def summary(plan: Plan, driver: Driver, survey: Survey, options: Namespace, number: int = 0, kept: str = "") -> int:
+    """Say how it stands; the exit code.
+
+    Args:
+        number: of the signal that ended the watch, if one did.
+        kept: who looks after jobs that are left alone.
+    """
     jobs = {job.name: job for job in plan.jobs}
     lines = [f"{len(jobs)} jobs: {outlook.counts(survey)}", *plan.without_data]
     waiting = outlook.left(survey)
@@ -96,24 +114,29 @@ def summary(plan: Plan, driver: Driver, survey: Survey, options: Namespace, numb
     blocked = Counter(each.step.words for each in survey.standings.values() if each.state == "blocked")
     lines += [f"blocked: {count} runs: {words}" for words, count in blocked.items()]
     if waiting and (number or options.detach):
-        lines += _left_alone(driver, survey, options)
+        lines += _left_alone(driver, survey, options, kept or "nobody looks after them")
     if failed:
         lines.append("A failure stands until it is mended: then run again with --rerun retry (make: RERUN=retry).")
     print("\n".join(lines), file=sys.stderr)
     return 128 + number if number else int(bool(failed or plan.lacking))
 
 
-def _left_alone(driver: Driver, survey: Survey, options: Namespace) -> list[str]:
-    """What happens to jobs that nobody looks after, and how to go on."""
+def _left_alone(driver: Driver, survey: Survey, options: Namespace, kept: str) -> list[str]:
+    """What happens to jobs that nobody watches, and how to go on."""
     seconds = outlook.seconds_to_go(survey, driver.store, driver.cluster, driver.estimates)
-    again = shlex.join(["harness", *(word for word in options.command if word != "--detach")])
     where = f"--cluster {shlex.quote(options.cluster)} --store {shlex.quote(str(options.store))}"
-    return [
-        f"The jobs stay in the queue: about {duration(seconds)} to go.",
-        "What is put off or ended there goes on by itself only as far as Slurm requeues it; the rest waits for: "
-        + again,
-        f"See how it stands: harness status {where}. Take it back: harness cancel {where}",
-    ]
+    lines = [f"The jobs stay in the queue, about {duration(seconds)} to go; {kept}."]
+    if kept.startswith("nobody"):
+        lines.append(
+            "What is lost there starts anew only as far as Slurm requeues it by itself; for the rest run again, "
+            f"now and then or to stay: {_again(options)}"
+        )
+    return [*lines, f"How it stands: harness status {where}. To take it back: harness cancel {where}"]
+
+
+def _again(options: Namespace) -> str:
+    """The command that goes on from here."""
+    return shlex.join(["harness", *(word for word in options.command if word != "--detach")])
 
 
 def check(options: Namespace, cluster: Cluster) -> None:

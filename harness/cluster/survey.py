@@ -223,8 +223,8 @@ class Surveyor:
         if live is not None and step.action == "give up":
             found.call_off(live, _ending(job, live, "withdrawn", step.words))
             live = None
-        started = look.attempt is not None or bool(live and live.entry and live.entry.restarts)
-        state = retries.state(case, step, started=started)
+        requeued = bool(live and live.entry and live.entry.restarts)
+        state = retries.state(case, step, requeued=requeued)
         endings = tuple(found.history.endings.get(path, ()))
         stands = "gone" if gone else "failed" if look.state == "failed" else ""
         return Standing(job, replace(look, state=state), live, endings, step, stands)

@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from ground.errors import DataError
-from harness import cli, commands
+from harness import cli
+from harness.cluster import showing
 
 TOY = ("--profile", "toy.yaml")
 TYPOS = [
@@ -94,7 +95,7 @@ def test_an_error_of_any_room_is_one_line(monkeypatch, capsys):
     def fail(options):
         raise DataError("a/b.jpg", "is truncated", "Replace it.")
 
-    monkeypatch.setattr(commands, "show_status", fail)
+    monkeypatch.setattr(showing, "show_status", fail)
     assert cli.main(["status"]) == 2
     assert capsys.readouterr().err == "harness: error: a/b.jpg: is truncated. Replace it.\n"
 

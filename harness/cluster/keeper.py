@@ -1,0 +1,220 @@
+"""A keeper: a small job of Slurm that makes the passes while nobody watches, until nothing is left to look after.
+
+``harness run --detach`` leaves a list of jobs below ``STORE/.slurm/keeper/`` and sees to it that there is one keeper of
+the store: under the lease it looks for one in the queue before it submits another; and one that starts while another is
+at work goes at once. At its time limit a keeper is requeued. It needs neither tables nor data: every job is in its
+``job.json``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ground import stopping
+from ground.config import validate
+from ground.errors import StorageError, UserError
+from ground.files import write_json
+from ground.stopping import Stopped
+from harness import allocation, claims, snapshot, worker
+from harness.cluster import lease, outlook
+from harness.cluster.backend import Backend, Slurm
+from harness.cluster.driver import LEASE_SECONDS, Driver
+from harness.cluster.home import Home
+from harness.cluster.journal import Ending
+from harness.cluster.needs import megabytes
+from harness.cluster.survey import Survey, path_of
+from harness.cluster.telling import Teller
+from harness.endings import End
+from harness.estimate import Estimates
+from harness.profiles import Seconds
+from harness.store import Store, read_job
+from slurm.cluster import Cluster
+from slurm.requests import Entry, Request, Submission, Task
+
+TASK = "keeper"
+"""What a keeper's task is called in its submission."""
+FUNCTION = "harness.cluster.keeper:main"
+PAUSE_SECONDS = 0.2
+RETRY_SECONDS = 30.0
+"""After a pass that failed."""
+
+
+def ask(driver: Driver, survey: Survey, believed: Seconds, words: str) -> str:
+    """Leave a plan for the keeper and see to it that there is one; a line on who looks after it.
+
+    Args:
+        survey: of the plan; every job that is not done is written down.
+        believed: how long jobs are believed to take.
+        words: the command that asks.
+
+    Raises:
+        StorageError: the store is full or read-only.
+        UserError: Slurm takes no keeper.
+    """
+    if driver.cluster.keeper is None:
+        return "nobody looks after them (field `keeper` of the cluster profile, see docs/cluster.md)"
+    home = driver.surveyor.home
+    for each in survey.standings.values():
+        if each.state != "done":
+            driver.store.prepare(each.job)
+    names = [path_of(job) for job in driver.jobs]
+    wanted = {
+        "jobs": names,
+        "cluster": driver.cluster.model_dump(mode="json", by_alias=True),
+        "seconds": believed.model_dump(mode="json"),
+        "since": driver.since,
+        "words": words,
+    }
+    name = hashlib.sha256("\n".join(names).encode()).hexdigest()[:12]
+    write_json(home.keeper / f"{name}.json", wanted)
+    with lease.held(home.lease, LEASE_SECONDS) as claim:
+        if claim is None:
+            return "another harness is submitting: run again for a keeper to look after them"
+        return _ensure(driver, home)
+
+
+def _ensure(driver: Driver, home: Home) -> str:
+    """Submit a keeper unless there is one."""
+    submissions = keepers(driver.backend, home)
+    queue = driver.backend.look(driver.cluster, submissions)
+    if not queue.reachable:
+        return f"Slurm does not answer ({queue.problem}): run again for a keeper to look after them"
+    for each, entry in _with_entries(submissions, queue.entries):
+        if each.job_id is None or (entry is not None and entry.phase != "ended"):
+            return f"the keeper {each.job_id or each.token} looks after them"
+    home.journal.ended([Ending(each.token, 0, TASK, "done", "", time.time()) for each in submissions])
+    made = driver.backend.submit(
+        home.submissions,
+        driver.cluster,
+        request(driver.cluster),
+        [Task(TASK, (str(driver.store.root.absolute()),))],
+        (),
+        function=FUNCTION,
+        environment={**worker.environment(1), **driver.environment()},
+    )
+    return (
+        f"the keeper {made.job_id or made.token} looks after them: it starts anew what is lost, until nothing is left"
+    )
+
+
+def keepers(backend: Backend, home: Home) -> list[Submission]:
+    """Submissions of keepers that were not seen to have ended."""
+    closed = home.journal.read().closed
+    return [
+        each for each in backend.known(home.submissions) if each.tasks[0].name == TASK and (each.token, 0) not in closed
+    ]
+
+
+def request(cluster: Cluster) -> Request:
+    """What a keeper asks for."""
+    asked = cluster.keeper
+    assert asked is not None
+    return Request(
+        nodes=1,
+        tasks_per_node=1,
+        gpus_per_node=0,
+        cpus_per_task=asked.cpus,
+        minutes=math.ceil(asked.hours * 60),
+        memory_mb=None if asked.memory is None else math.ceil(megabytes(asked.memory)),
+        partition=asked.partition or cluster.partition,
+        account=cluster.account,
+        qos=None if asked.partition else cluster.qos,
+    )
+
+
+def _with_entries(
+    submissions: Sequence[Submission], entries: Sequence[Entry]
+) -> Iterator[tuple[Submission, Entry | None]]:
+    by_token = {each.token: each for each in entries}
+    return ((each, by_token.get(each.token)) for each in submissions)
+
+
+def main(root: str) -> int:
+    """A keeper's whole process; its exit code."""
+    stopping.listen(signal.SIGUSR2, signal.SIGTERM)
+    home = Home(Store(Path(root)))
+    claim = claims.acquire(home.keeper / "attempts", patience=claims.DEAD_AFTER_SECONDS)
+    if claim is None:
+        print("another keeper is at work", flush=True)
+        return 0
+    began = time.monotonic()
+    try:
+        keep(home, Slurm())
+        claim.end(End("done", time.monotonic() - began))
+        return 0
+    except Stopped as stop:
+        stopping.deafen()
+        claim.end(End("stopped", time.monotonic() - began, message=str(stop)))
+        here = allocation.here()
+        if str(stop) == signal.SIGUSR2.name and here is not None and (problem := allocation.requeue(here)):
+            print(f"not requeued: {problem}. Start another one: harness run --detach", flush=True)
+        return 1
+    finally:
+        claim.rest()
+
+
+def keep(home: Home, backend: Backend) -> None:
+    """Make passes over all that was left for a keeper until nothing is.
+
+    Raises:
+        Stopped: somebody asked.
+    """
+    drivers: dict[tuple[Path, int], tuple[Driver, Teller]] = {}
+    while wanted := sorted(home.keeper.glob("*.json")):
+        seconds = 0.0
+        for path in wanted:
+            place = path, path.stat().st_mtime_ns  # asked again, it is another request
+            try:
+                driver, teller = drivers[place] = drivers.get(place) or _driver(home, path, backend)
+                done = driver.make()
+            except UserError as error:  # of the storage or of Slurm: it may be mended by the time of the next pass
+                print(error, flush=True)
+                seconds = max(seconds, RETRY_SECONDS)
+                continue
+            teller.told(done)
+            if done.settled:
+                print(f"nothing is left to do: {outlook.counts(done.survey)}", flush=True)
+                path.unlink(missing_ok=True)
+            else:
+                seconds = max(seconds, driver.cluster.poll_seconds)
+        _pause(seconds)
+
+
+def _driver(home: Home, path: Path, backend: Backend) -> tuple[Driver, Teller]:
+    """A driver of what a file asks for.
+
+    Raises:
+        StorageError: it cannot be read, or a job that it names cannot.
+    """
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        jobs = [read_job(home.root.parent / each) for each in told["jobs"]]
+    except (ValueError, KeyError, TypeError, StorageError) as error:
+        path.rename(path.with_suffix(".bad"))
+        raise StorageError(path, f"unreadable ({error})", "Run again with --detach: it is written anew.") from None
+    cluster = validate(Cluster, told["cluster"], path)
+    estimates = Estimates(validate(Seconds, told["seconds"], path))
+    print(f"looking after {told['words']}: {len(jobs)} jobs", flush=True)
+    # Jobs that start anew run from where this process runs: the code of when they were asked for.
+    store = Store(home.root.parent)
+    environment = snapshot.take(store.root).environment()
+    driver = Driver(store, jobs, cluster, backend, estimates, lambda: environment, float(told["since"]))
+    return driver, Teller(driver)
+
+
+def _pause(seconds: float) -> None:
+    """Wait, listening.
+
+    Raises:
+        Stopped: somebody asked.
+    """
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        stopping.check()
+        time.sleep(PAUSE_SECONDS)

@@ -1,0 +1,98 @@
+"""Status, why, cancel."""
+
+from argparse import Namespace
+
+import pytest
+
+from ground.errors import ConfigError
+from harness import cli
+from harness.cluster import cancel, explaining, showing
+from harness.cluster.home import Home
+from harness.store import Store
+from slurm.cluster import Cluster, Kinds, Resources
+
+
+@pytest.fixture
+def viewed(place, planned, slurm, cluster):
+    return showing.Viewer(Store(place.store), "of the tests", cluster, slurm)
+
+
+def why(viewed, planned, pattern=""):
+    return "\n".join(explaining.lines(planned, viewed.store, viewed.survey(planned).standings, pattern))
+
+
+def test_the_queue_is_told_with_slurms_reasons(drive, slurm, viewed, planned):
+    drive().make()
+    lines = viewed.lines(planned, viewed.survey(planned))
+    assert lines[0].startswith("queue: 6 PENDING (Dependency), 3 PENDING (Resources); about ")
+    slurm.away = "Unable to contact slurm controller"
+    assert "nothing is submitted or given up" in viewed.lines(planned, viewed.survey(planned))[0]
+
+
+def test_why_tells_what_happened_and_what_comes(drive, slurm, place, viewed, planned):
+    place.fail("byol", "code")
+    slurm.ends["pretrain/pixcon-sr.scenes.s0"] = ["NODE_FAIL"]
+    drive().make()
+    slurm.work()
+    viewed.store.log(planned.jobs[0]).write_text("first\n\nlast words\n")
+    told = why(viewed, planned)
+    assert "pretrain byol: failed (code)\n  attempt 1 on " in told
+    assert "    | first\n    | last words\n  next: " in told
+    assert "next: nothing, unless --rerun retry: code: RuntimeError: a bug in byol" in told
+    assert "counts as node, on n1: its node failed" in told
+    assert "starts again, on another node" in told
+    assert "blocked: voc_detection byol run 0, voc_detection byol run 1: waits for pretrain byol, which failed" in told
+    assert "pixcon-sr" not in why(viewed, planned, "byol")
+    assert "voc_detection byol run 1" in why(viewed, planned, "table1/BYOL/AP50")
+    assert "no job of this plan is called so" in why(viewed, planned, "bjol")
+    drive().make()
+    assert "left out, for a job failed there: n1" in viewed.lines(planned, viewed.survey(planned))
+
+
+def options(place, **more):
+    return Namespace(**{"store": str(place.store), "tables": [], "cluster": None, "yes": True, **more})
+
+
+def test_cancel_lists_before_it_takes_out_of_the_queue_and_nobody_submits_that_again(
+    drive, slurm, place, cluster, capsys, monkeypatch
+):
+    early = drive()
+    early.make()
+    Home(Store(place.store)).remember("slurm", cluster)
+    monkeypatch.setattr("slurm.cluster.load", lambda name: cluster)
+    with pytest.raises(ConfigError, match="nobody is there to be asked"):
+        cancel.cancel(options(place, yes=False), slurm)
+    assert slurm.cancelled == []
+    assert "9 tasks of this store: 9 PENDING" in capsys.readouterr().out
+    assert cancel.cancel(options(place), slurm) == 0
+    assert len(slurm.cancelled) == 9
+    after = early.make()
+    assert (after.submitted, after.settled) == ([], True)
+    assert {each.step.words for each in after.survey.standings.values()} == {
+        "cancelled; it is submitted by the next harness run"
+    }
+    assert sum(len(each.tasks) for each in drive().make().submitted) == 9
+    capsys.readouterr()
+    slurm.work()
+    assert cancel.cancel(options(place), slurm) == 0
+    assert capsys.readouterr().out.endswith("nothing of this store is in the queue\n")
+
+
+def test_who_only_reads_results_looks_for_those_of_the_cluster(place, planned, capsys):
+    """Keys on a login node without a GPU are those of the jobs that had one."""
+    kinds = Kinds(pretrain=Resources(gpus=1), transfer=Resources(gpus=1))
+    gpus = Cluster(description="with GPUs", gpus_per_node=4, kinds=kinds)
+    assert cli.main(["status", "1", "--profile", "toy.yaml", "--why", "byol"]) == 0
+    assert "missing: pretrain byol" in capsys.readouterr().out
+    Home(Store(place.store)).remember("gpus.yaml", gpus)
+    from harness import commands
+    from harness.plan import build
+
+    parsed = Namespace(
+        tables=["1"], profile="toy.yaml", overrides=[], data=None, pretrain_images=[], seed=0, pretrain_seeds=1,
+        recipes=[], add=[], tasks=[], store="runs", cluster=None,
+    )  # fmt: skip
+    devices = {job.stem: job.device_class for job in build(commands.request(parsed)).jobs}
+    assert devices["voc_detection.byol.r0"] == "cuda"
+    parsed.cluster = "local"
+    assert {job.device_class for job in build(commands.request(parsed)).jobs} == {"cpu"}
