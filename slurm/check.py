@@ -18,17 +18,19 @@ NEEDED = ("sbatch", "squeue", "scancel", "scontrol")
 
 
 def check(cluster: Cluster, requests: Sequence[Request]) -> None:
-    """Ask sbatch about each distinct request, without submitting it (``--test-only``).
+    """Ask sbatch about each distinct request, without submitting it (``--test-only``). A controller that is away for a
+    while is no reason not to begin: whoever submits waits for it.
 
     Raises:
         ConfigError: there is no Slurm here, it would refuse a request (in sbatch's own words) or never start it.
-        Unavailable: it does not answer.
     """
     commands.require(*NEEDED)
     distinct = list(dict.fromkeys(replace(each, exclude=()) for each in requests))
     for request in distinct:
         answer = commands.run("sbatch", "--test-only", text=_script(cluster, request))
         words = answer.words or answer.output.strip()
+        if answer.code and commands.away(words):
+            return
         if answer.code and not commands.full(words):
             raise commands.complaint(f"sbatch, asked for {_words(request)}", words, REMEDY)
     _check_hours(distinct)
@@ -37,7 +39,10 @@ def check(cluster: Cluster, requests: Sequence[Request]) -> None:
 def _check_hours(requests: Sequence[Request]) -> None:
     """Slurm takes a job that wants more time than its partition gives, unless the site enforces its limits, and lets it
     wait for ever. A quality of service may allow more."""
-    partitions = {each.name: each for each in discover().partitions}
+    try:
+        partitions = {each.name: each for each in discover().partitions}
+    except commands.Unavailable:
+        return
     default = next((each for each in partitions.values() if each.default), None)
     for request in requests:
         names = (request.partition or (default.name if default else "")).split(",")

@@ -7,7 +7,6 @@ import pytest
 from ground.errors import ConfigError
 from slurm.check import check
 from slurm.cluster import Cluster
-from slurm.commands import Unavailable
 from slurm.requests import Request
 
 CLUSTER = Cluster(description="ours")
@@ -35,10 +34,14 @@ def test_more_hours_than_the_partition_gives_would_wait_for_ever(fake):
     check(CLUSTER, [replace(REQUEST, minutes=21 * 60, partition="gpu,cpu")])
 
 
-def test_a_controller_that_is_away_is_no_fault_of_the_profile(fake):
+def test_a_controller_that_is_away_is_waited_for_by_whoever_submits(fake):
     fake.steer("sbatch.instead", "echo 'allocation failure: Unable to contact slurm controller' >&2; exit 1")
-    with pytest.raises(Unavailable, match="Wait until Slurm answers"):
-        check(CLUSTER, [REQUEST])
+    check(CLUSTER, [REQUEST, replace(REQUEST, minutes=61)])
+    assert len(fake.calls("sbatch")) == 1
+    fake.reset()
+    fake.steer("scontrol.instead", "echo 'slurm_load_ctl_conf error: Socket timed out' >&2; exit 1")
+    check(CLUSTER, [REQUEST])
+    assert len(fake.calls("scontrol")) == 1
 
 
 def test_as_many_jobs_as_we_may_have_is_no_fault_either(fake):
