@@ -46,6 +46,8 @@ class Spread:
         return median(self.values)
 
     def __str__(self) -> str:
+        if len(self.values) == 1:
+            return short(self.median)
         return f"{short(self.median)} ({short(min(self.values))} to {short(max(self.values))})"
 
 

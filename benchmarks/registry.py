@@ -19,6 +19,7 @@ BENCHMARKS = {
     "keys": "settings, keys and plans",
     "rendering": "a table from its run records: read, aggregate, render",
     "scaling": "from one GPU to 512, by simulation",
+    "cluster_scale": "a plan of 100,000 jobs on a cluster that is a stand-in",
     "table": "`harness table` on a store of many records, step by step",
 }
 

@@ -57,7 +57,7 @@ def fill(store: Store, plan: Plan) -> None:
             "curve": f"{place:064x}", "outputs": {}, "timings": {"seconds": 1.0}, "host": {"cpu": "x"},
             "device": "cpu, 1 thread", "versions": {"torch": "2"}, "code": {}, "error": None,
         }  # fmt: skip
-        store.directory(job).mkdir(parents=True)
+        store.directory(job).mkdir(parents=True, exist_ok=True)
         (store.directory(job) / "record.json").write_text(json.dumps(record))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
@@ -97,7 +98,8 @@ class Job:
 
     def to_json(self) -> dict[str, Any]:
         """As plain data for ``job.json``."""
-        return {"schema": SCHEMA, **asdict(self)}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {"schema": SCHEMA, **values, "parents": {role: asdict(each) for role, each in self.parents.items()}}
 
     @classmethod
     def from_json(cls, value: Any, where: object) -> Job:
@@ -112,6 +114,35 @@ class Job:
         settings = {name: item for name, item in value.items() if name != "schema"}
         parents = {role: Parent(**parent) for role, parent in settings["parents"].items()}
         return cls(**{**settings, "overrides": tuple(settings["overrides"]), "parents": parents})
+
+
+class Scribe:
+    """Writes jobs as ``job.json`` has them: indented JSON with sorted names, as `ground.files.write_json`.
+
+    What thousands of jobs have in common, their settings, is put into words once.
+    """
+
+    def __init__(self) -> None:
+        self._said: dict[int, tuple[object, str]] = {}
+
+    def text(self, job: Job) -> str:
+        """All of a job."""
+        values = job.to_json()
+        shared = {name: self._shared(values.pop(name)) for name in ("config", "data")}
+        words = {name: _indented(value) for name, value in values.items()} | shared
+        return "{\n" + ",\n".join(f' "{name}": {words[name]}' for name in sorted(words)) + "\n}\n"
+
+    def _shared(self, value: dict[str, Any]) -> str:
+        if id(value) not in self._said:
+            self._said[id(value)] = value, _indented(value)  # keeps the value, so that its id stays its own
+        return self._said[id(value)][1]
+
+
+def _indented(value: object) -> str:
+    """JSON as it stands in an indented mapping."""
+    if isinstance(value, str | int | None):
+        return json.dumps(value)
+    return json.dumps(value, indent=1, sort_keys=True).replace("\n", "\n ")
 
 
 def behind(job: Job, jobs: Mapping[str, Job]) -> list[Job]:

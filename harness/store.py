@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ground.errors import StorageError
-from ground.files import storage_errors, write_json
+from ground.files import storage_errors, write_unflushed
 from harness import claims, records
 from harness.curve import CURVE
-from harness.jobs import KINDS, Job, Parent
+from harness.jobs import KINDS, Job, Parent, Scribe
 
 State = Literal["missing", "queued", "running", "preempted", "interrupted", "blocked", "failed", "done", "stale"]
 OURS = frozenset({"job.json", "record.json", "progress.json", "log.txt", CURVE})
@@ -95,6 +95,7 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._held: dict[str, Any] = {}
+        self._scribe = Scribe()
 
     def directory(self, job: Job | Parent) -> Path:
         """Where a job's run lies, whether it is there or not."""
@@ -128,15 +129,17 @@ class Store:
         return record
 
     def prepare(self, job: Job) -> None:
-        """Write ``job.json``, unless it says so already.
+        """Write ``job.json``, unless it says so already. One that a crash of the machine loses is written anew by the
+        next harness, so nobody waits for the disk.
 
         Raises:
             StorageError: the store is full, read-only or gone.
         """
-        path, wanted = self.directory(job) / "job.json", json.loads(json.dumps(job.to_json()))
-        with storage_errors(path):
-            if _read_json(path) != wanted:
-                write_json(path, wanted)
+        path, wanted = f"{self.root}/{job.kind}/{job.name}/job.json", self._scribe.text(job)
+        with storage_errors(Path(path)):
+            there = _read_text(path)
+        if there != wanted and (there is None or _parsed(there) != json.loads(wanted)):
+            write_unflushed(path, wanted)
 
     def gone(self, job: Job | Parent, look: Look) -> list[Path]:
         """Files that a finished run left and that are there no more."""
@@ -235,9 +238,23 @@ def read_job(directory: Path) -> Job:
 
 def _read_json(path: Path) -> Any:
     """What a file holds; None if it is absent or broken and that does not matter."""
+    return _parsed(_read_text(str(path)) or "")
+
+
+def _read_text(path: str) -> str | None:
+    """A file's text; None if it is absent or no text."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        with open(path, encoding="utf-8") as file:
+            return file.read()
     except (OSError, ValueError):
+        return None
+
+
+def _parsed(text: str) -> Any:
+    """What JSON says; None if it is none."""
+    try:
+        return json.loads(text)
+    except ValueError:
         return None
 
 

@@ -25,7 +25,7 @@ from functools import cache
 from pathlib import Path
 
 from ground.errors import ConfigError
-from ground.files import storage_errors, write_json
+from ground.files import storage_errors, write_text
 from slurm.requests import Request, Submission, Task
 
 DROPPED = "dropped"
@@ -64,10 +64,12 @@ def write(home: Path, submission: Submission, call: Call) -> Path:
         StorageError: the disk is full or read-only.
     """
     folder = folder_of(home, submission.token)
-    content = {"submission": asdict(replace(submission, job_id=None)), "call": asdict(call)}
+    tasks = [{"name": task.name, "arguments": task.arguments} for task in submission.tasks]
+    told = {**asdict(replace(submission, job_id=None, tasks=())), "tasks": tasks}
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / "submission.json", content)
+        # On one line: there may be a hundred thousand tasks in many arrays, and json indents slowly.
+        write_text(folder / "submission.json", json.dumps({"submission": told, "call": asdict(call)}) + "\n")
     return folder
 
 

@@ -127,7 +127,8 @@ def test_a_cluster_too_small_for_a_job_is_refused_with_the_remedy(four, planned,
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"), [(("--from", "soon"), "is no date"), (("--cluster", "nowhere"), "clusters `nowhere`: unknown")]
+    ("asked", "said"),
+    [(("--from", "soon"), "is no date"), (("--cluster", "nowhere"), "--cluster nowhere: there is no such cluster")],
 )
 def test_a_wrong_date_or_cluster_is_one_line(place, capsys, asked, said):
     try:

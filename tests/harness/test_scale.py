@@ -1,12 +1,15 @@
 """What a large plan costs: counted, not timed."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from ground.files import write_json
 from harness import keys, records, status, worker
+from harness.jobs import Scribe
 from harness.plan import Request, build
-from harness.store import Store
+from harness.store import Store, read_job
 
 
 def counted(monkeypatch, owner, name):
@@ -68,3 +71,23 @@ def test_a_record_whose_settings_were_edited_keeps_its_own(place, planned):
     path = store.directory(job) / "record.json"
     path.write_text(path.read_text().replace('"epochs":', '"epoch":'))
     assert store.look(job).record["config"] != job.config
+
+
+def test_a_job_is_written_as_everything_else_of_the_store(place, planned, staged):
+    scribe, path = Scribe(), place.folder / "plain.json"
+    for job in (*planned.jobs, *staged.jobs):
+        write_json(path, json.loads(json.dumps(job.to_json())))
+        assert scribe.text(job) == path.read_text()
+
+
+def test_a_job_that_is_written_down_already_is_left_alone(place, planned):
+    store, job = Store(place.store), planned.jobs[0]
+    store.prepare(job)
+    path = store.directory(job) / "job.json"
+    path.write_text(path.read_text() + "\n")  # by another version of ours: the same in other words
+    before = path.stat().st_mtime_ns
+    store.prepare(job)
+    assert path.stat().st_mtime_ns == before
+    path.write_text("")  # as a crash of the machine may leave it
+    store.prepare(job)
+    assert read_job(store.directory(job)) == job
