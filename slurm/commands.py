@@ -7,9 +7,11 @@ script's own lines are left out of the environment.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 from dataclasses import dataclass
 
@@ -61,14 +63,28 @@ def run(*command: str, text: str = "", seconds: float = SECONDS) -> Answer:
         ConfigError: there is no such command here.
     """
     try:
-        done = subprocess.run(
-            command, input=text, capture_output=True, text=True, errors="replace", timeout=seconds, env=environment()
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            env=environment(),
+            start_new_session=True,  # a site's wrapper is ended with what it started; Ctrl-C is for us alone
         )
     except FileNotFoundError as error:
         raise _absent(command[0]) from error
-    except subprocess.TimeoutExpired:
-        return Answer(124, "", f"no answer from {command[0]} within {seconds:g} seconds")
-    return Answer(done.returncode, done.stdout, done.stderr)
+    with process:
+        try:
+            output, words = process.communicate(text, seconds)
+        except BaseException as error:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            if not isinstance(error, subprocess.TimeoutExpired):
+                raise
+            return Answer(124, "", f"no answer from {command[0]} within {seconds:g} seconds")
+    return Answer(process.returncode, output, words)
 
 
 def require(*names: str) -> None:

@@ -26,13 +26,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ground.cores import JOBS_AT_ONCE
-from ground.errors import ConfigError
 from ground.files import storage_errors
 
 if TYPE_CHECKING:
     import submitit
 
-CLUSTERS = ("local",)
 FOREVER_MINUTES = 60 * 24 * 365
 """submitit ends a local job after two minutes unless told otherwise."""
 
@@ -71,21 +69,18 @@ class Executor:
     Args:
         folder: where submitit keeps its files, for this executor alone; the caller removes it in the end.
         workers: processes at once.
-        cluster: one of ``CLUSTERS``.
         gpus: identifiers for ``CUDA_VISIBLE_DEVICES``; each job gets the one that fewest running jobs have.
 
     Raises:
-        ConfigError: a cluster that does not exist.
         StorageError: the folder cannot be made.
     """
 
-    def __init__(self, folder: Path, *, workers: int, cluster: str = "local", gpus: tuple[str, ...] = ()) -> None:
-        check_cluster(cluster)
+    def __init__(self, folder: Path, *, workers: int, gpus: tuple[str, ...] = ()) -> None:
         import submitit
 
         self.folder, self.workers, self.gpus = folder, workers, gpus
         with storage_errors(folder):
-            self._submitit = submitit.AutoExecutor(folder=folder, cluster=cluster)
+            self._submitit = submitit.AutoExecutor(folder=folder, cluster="local")
         self._submitit.update_parameters(timeout_min=FOREVER_MINUTES, name="harness")
         self._handles: list[Handle] = []
 
@@ -127,12 +122,6 @@ class Executor:
     def _idlest_gpu(self) -> str | None:
         taken = [handle.gpu for handle in self._handles]
         return min(self.gpus, key=taken.count, default=None)
-
-
-def check_cluster(name: str) -> None:
-    """Raises ``ConfigError`` unless jobs can be sent there."""
-    if name not in CLUSTERS:
-        raise ConfigError(f"--cluster {name}", "there is no such cluster", f"Only these exist: {', '.join(CLUSTERS)}.")
 
 
 def call(function: str, gpu: str | None, *arguments: str) -> object:

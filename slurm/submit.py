@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ground.errors import StorageError
 from ground.files import write_text
 from slurm import commands, tokens
 from slurm.cluster import Cluster
@@ -54,8 +55,12 @@ def submit(
     submission = tokens.new(request, tuple(tasks), tuple(after), time.time())
     folder, where = tokens.folder_of(home, submission.token), f"sbatch of {len(tasks)} jobs ({tasks[0].name}, …)"
     batch = Batch(folder, cluster, submission, call)
-    tokens.write(home, submission, call)
-    write_text(folder / "batch.sh", batch.text())
+    try:
+        write_text(folder / "batch.sh", batch.text())
+        tokens.write(home, submission, call)
+    except StorageError:
+        tokens.remove(folder)
+        raise
     answer = commands.run("sbatch", str(folder / "batch.sh"))
     if identity := batch.id_in(answer.output) if answer.code == 0 else None:
         return replace(submission, job_id=tokens.decide(folder, identity))

@@ -7,8 +7,7 @@ import time
 
 import pytest
 
-from ground.errors import ConfigError
-from slurm.executor import Executor, check_cluster, visible_gpus
+from slurm.executor import Executor, visible_gpus
 
 WORK = '''
 """What the jobs of these tests do."""
@@ -138,11 +137,6 @@ def test_gpus_are_shared_out_evenly(executor, tmp_path):
 def test_visible_gpus_are_those_chosen(chosen, expected, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
     assert visible_gpus() == expected
-
-
-def test_a_cluster_that_does_not_exist_is_named():
-    with pytest.raises(ConfigError, match=r"--cluster jean-zay: there is no such cluster\. Only these exist: local"):
-        check_cluster("jean-zay")
 
 
 def test_importing_the_executor_does_not_import_submitit():

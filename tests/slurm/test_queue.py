@@ -100,9 +100,9 @@ def test_a_controller_that_is_away_teaches_nothing(fake):
     )
 
 
-def test_a_command_that_hangs_is_given_up(fake, monkeypatch):
+def test_a_command_that_hangs_is_given_up_with_what_it_started(fake, monkeypatch):
     monkeypatch.setattr(commands, "run", partial(commands.run, seconds=0.3))
-    fake.steer("squeue.instead", "exec sleep 60")
+    fake.steer("squeue.instead", "sleep 60")
     found = queue.look(CLUSTER, [submission()])
     assert not found.reachable
     assert found.problem == "no answer from squeue within 0.3 seconds"

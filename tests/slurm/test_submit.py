@@ -155,6 +155,17 @@ def test_a_store_that_cannot_be_written_is_met_before_sbatch(fake, tmp_path):
     assert fake.calls("sbatch") == []
 
 
+def test_a_disk_that_fills_up_meanwhile_leaves_no_submission(fake, tmp_path, monkeypatch):
+    def full(path, value):
+        raise StorageError(path, "No space left on device", "Free some space.")
+
+    monkeypatch.setattr(tokens, "write_json", full)
+    with pytest.raises(StorageError):
+        send(tmp_path / "home")
+    assert fake.calls("sbatch") == []
+    assert list((tmp_path / "home").iterdir()) == []
+
+
 def test_a_path_with_a_pattern_is_refused(fake, tmp_path):
     with pytest.raises(ConfigError, match="per cent"):
         send(tmp_path / "100%j")
