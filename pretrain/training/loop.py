@@ -194,10 +194,13 @@ def make_loader(trainer: Trainer, pixels: Pictures, first_step: int) -> DataLoad
     sampler = StepSampler(
         len(pixels), settings.batch, settings.epochs, trainer.seed, first_step, distributed.rank(), distributed.world()
     )
+    workers, pinned = loading.workers(settings, trainer.device), trainer.device.type == "cuda"
     return DataLoader(
-        ViewsDataset(pixels, trainer.layout, grid, trainer.seed),
+        # A worker is at most two batches ahead of its last that was pinned: of three, nobody reads the one it fills.
+        ViewsDataset(pixels, trainer.layout, grid, trainer.seed, kept=3 if workers and pinned else 0),
         batch_size=None,  # an item of the data set is a batch
         sampler=sampler,
-        num_workers=loading.workers(settings, trainer.device),
-        pin_memory=trainer.device.type == "cuda",
+        num_workers=workers,
+        prefetch_factor=2 if workers else None,
+        pin_memory=pinned,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -77,16 +77,21 @@ class ViewsDataset(Dataset[Batch | UserError]):
         layout: which views a sample has.
         grid: cells along a side of the masks.
         seed: of all draws.
+        kept: batches whose memory is used in turn; 0 takes new memory for each, which costs as much as cutting a small
+            view. A batch is overwritten when ``kept`` others have been asked for, so whoever takes them copies them
+            before: a loader that pins memory does.
     """
 
-    def __init__(self, images: Pictures, layout: Layout, grid: int, seed: int) -> None:
+    def __init__(self, images: Pictures, layout: Layout, grid: int, seed: int, kept: int = 0) -> None:
         self.images, self.layout, self.grid, self.seed = images, layout, grid, seed
+        self.kept, self._asked = kept, 0
+        self._used: dict[int, Batch] = {}
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, places: list[Place]) -> Batch | UserError:
-        batch = self._empty(places)
+        batch = self._memory(places)
         rows = batch.arrays()
         try:
             for row, (epoch, index) in enumerate(places):
@@ -94,6 +99,16 @@ class ViewsDataset(Dataset[Batch | UserError]):
         except UserError as error:
             return error
         return batch
+
+    def _memory(self, places: list[Place]) -> Batch:
+        """A batch to be filled, of new memory or of one that nobody reads any more."""
+        if not self.kept:
+            return self._empty(places)
+        self._asked += 1
+        slot = self._asked % self.kept
+        if slot not in self._used or len(self._used[slot].indices) != len(places):
+            self._used[slot] = self._empty(places)
+        return replace(self._used[slot], indices=[index for _, index in places])
 
     def _empty(self, places: list[Place]) -> Batch:
         """A batch to be filled: whatever is large is written where it stays."""

@@ -1,0 +1,78 @@
+"""The loader: how many processes, and the same batches whatever their number and whoever owns the memory."""
+
+import dataclasses
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from ground import cores
+from pretrain import data
+from pretrain.config import Train
+from pretrain.training.loop import make_loader
+from pretrain.views import loading
+from pretrain.views.cache import Files
+from pretrain.views.dataset import Batch, StepSampler, ViewsDataset
+from pretrain.views.layout import TwoCrops
+
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+
+
+def tensors(batch):
+    return [view for field in dataclasses.fields(Batch)[1:] for view in getattr(batch, field.name)]
+
+
+@pytest.fixture
+def dataset(tiny, photos):
+    views = tiny("byol").views
+    return lambda **kept: ViewsDataset(Files(list(data.images(photos))), TwoCrops(views, {}), 2, 3, **kept)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_batches_of_used_memory_are_those_of_new_memory_if_each_is_copied_in_time(dataset, workers):
+    plain, sampler = dataset(), StepSampler(20, 4, epochs=3, seed=3)
+    loader = DataLoader(dataset(kept=3), batch_size=None, sampler=sampler, num_workers=workers, prefetch_factor=2)
+    seen = 0
+    for places, batch in zip(sampler, loader, strict=True):
+        copies, expected = [view.clone() for view in tensors(batch)], plain[places]
+        assert batch.indices == expected.indices
+        assert all(map(torch.equal, copies, tensors(expected)))
+        seen += 1
+    assert seen == 15
+
+
+def test_used_memory_is_used_again_after_as_many_batches_as_are_kept(dataset):
+    views = dataset(kept=2)
+    one, two, three = (views[[(0, index)]] for index in range(3))
+    places = [batch.crops[0].data_ptr() for batch in (one, two, three)]
+    assert places[0] == places[2] != places[1]
+    assert (one.indices, three.indices) == ([0], [2])
+    fresh = dataset()
+    assert fresh[[(0, 0)]].crops[0].shape == (1, 3, 64, 64)
+
+
+def test_crops_lie_channels_last_in_memory(dataset):
+    crops = dataset()[[(0, 0), (0, 1)]].crops[0]
+    assert crops.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize(
+    ("asked", "device", "own", "expected"),
+    [("auto", CUDA, 16, 15), ("auto", CUDA, 1, 1), ("auto", CUDA, 64, 16), ("auto", CPU, 2, 0), ("auto", CPU, 16, 2),
+     (0, CUDA, 16, 0), (7, CPU, 2, 7)],
+)  # fmt: skip
+def test_workers_are_as_asked_or_what_the_cores_hold(monkeypatch, asked, device, own, expected):
+    monkeypatch.setattr(cores, "share", lambda: own)
+    assert loading.workers(Train(workers=asked, threads=4), device) == expected
+
+
+def test_the_loader_of_a_training_keeps_no_memory_where_none_is_pinned(tiny, photos):
+    trainer = SimpleNamespace(
+        config=tiny("byol", {"train": {"workers": 1}}), layout=TwoCrops(tiny("byol").views, {}), device=CPU, seed=0
+    )
+    loader = make_loader(trainer, Files(list(data.images(photos))), 1)
+    batches = list(loader)
+    assert len(batches) == 3
+    assert not torch.equal(batches[0].crops[0], batches[1].crops[0])
+    assert len({batch.crops[0].data_ptr() for batch in batches}) == 3
