@@ -88,6 +88,13 @@ def deafen() -> None:
         signal.signal(_heard.pop(), signal.SIG_IGN)
 
 
+def in_worker(_number: int) -> None:
+    """``worker_init_fn`` of a loader: a signal to all processes of a job must not end those that read images for one
+    that has yet to take a step and save it. They end with it."""
+    for number in (signal.SIGTERM, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def pending() -> str:
     """As `asked`, for one who only wants to know and will not act upon it."""
     return _request.reasons[0] if _request.reasons else ""

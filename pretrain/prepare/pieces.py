@@ -132,7 +132,12 @@ def _stream(
 ) -> Iterator[Item]:
     """``make(image, index)`` of the images ``indices``, in this order."""
     loader = DataLoader(
-        Images(paths, make), batch_size=None, sampler=indices, num_workers=workers, collate_fn=_as_it_is
+        Images(paths, make),
+        batch_size=None,
+        sampler=indices,
+        num_workers=workers,
+        collate_fn=_as_it_is,
+        worker_init_fn=stopping.in_worker,
     )
     for item in loader:
         if isinstance(item, UserError):

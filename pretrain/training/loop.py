@@ -203,4 +203,5 @@ def make_loader(trainer: Trainer, pixels: Pictures, first_step: int) -> DataLoad
         num_workers=workers,
         prefetch_factor=2 if workers else None,
         pin_memory=pinned,
+        worker_init_fn=stopping.in_worker,
     )

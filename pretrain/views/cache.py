@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
+from ground import stopping
 from ground.config import digest
 from ground.errors import DataError, StorageError, UserError
 from ground.files import atomic_path, storage_errors, write_json
@@ -127,6 +128,7 @@ def _make(images: Files, folder: Path, workers: int, told: Callable[[int], None]
     for number in _in_processes(work, missing, workers):
         done += len(work.members(number))
         told(done)
+        stopping.check()
     with open(path, "rb") as file:
         os.fsync(file.fileno())
     write_json(folder / WHOLE, {"images": len(images), "bytes": total})
@@ -195,6 +197,9 @@ class _Writing(_Piecewise):
         self.folder, self.index = folder, index
 
     def of(self, number: int) -> int:
+        note = self.folder / DONE / str(number)
+        if note.exists():  # another job has been here meanwhile
+            return number
         with storage_errors(self.folder), open(self.folder / PIXELS, "r+b") as file:
             for member in self.members(number):
                 offset, width, height = self.index[member].tolist()
@@ -206,13 +211,19 @@ class _Writing(_Piecewise):
                 file.write(pixels.data if pixels.flags.c_contiguous else pixels.tobytes())
             file.flush()
             os.fsync(file.fileno())  # before it is noted as done
-            (self.folder / DONE / str(number)).touch()
+            note.touch()
         return number
 
 
 def _in_processes(work: _Piecewise, pieces: Sequence[int], workers: int) -> Iterator[Any]:
     """``work`` of each piece, in order."""
-    loader: DataLoader[Any] = DataLoader(work, batch_size=None, sampler=pieces, num_workers=min(workers, len(pieces)))
+    loader: DataLoader[Any] = DataLoader(
+        work,
+        batch_size=None,
+        sampler=pieces,
+        num_workers=min(workers, len(pieces)),
+        worker_init_fn=stopping.in_worker,
+    )
     for item in loader:
         if isinstance(item, UserError):
             raise item

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ground import stopping
 from ground.errors import ConfigError, DataError, StorageError
 from pretrain import data
 from pretrain.run import BACKBONE, run
@@ -55,6 +56,30 @@ def test_an_interrupted_one_goes_on_with_what_is_missing(files, tmp_path, monkey
     again = made(files, tmp_path / "kept")
     assert decoded == [path.name for path in files.paths[8:16]]
     assert np.array_equal(again[12], files[12])
+
+
+def test_two_jobs_that_make_it_at_once_share_the_work(files, tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "PIECE", 8)
+    decoded, other = [], []
+    monkeypatch.setattr(cache, "read", lambda path, side: decoded.append(path.name) or original(path, side))
+
+    def told(done):
+        if not other:  # in the middle of the one, the other makes what is missing then
+            other.append(None)
+            other.append(made(files, tmp_path / "kept"))
+
+    kept = made(files, tmp_path / "kept", told=told)
+    assert sorted(decoded) == [path.name for path in files.paths]
+    assert all(np.array_equal(kept[index], other[1][index]) for index in range(20))
+
+
+def test_asked_to_stop_it_stops_at_the_next_piece_and_goes_on_later(files, tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "PIECE", 8)
+    with pytest.raises(stopping.Stopped):
+        made(files, tmp_path / "kept", told=lambda done: stopping.ask("SIGTERM"))
+    stopping.forget()
+    assert len(list((tmp_path / "kept" / cache.DONE).iterdir())) == 1
+    assert np.array_equal(made(files, tmp_path / "kept")[19], files[19])
 
 
 original = cache.read

@@ -1,6 +1,8 @@
 """The loader: how many processes, and the same batches whatever their number and whoever owns the memory."""
 
 import dataclasses
+import os
+import signal
 from types import SimpleNamespace
 
 import pytest
@@ -76,3 +78,16 @@ def test_the_loader_of_a_training_keeps_no_memory_where_none_is_pinned(tiny, pho
     assert len(batches) == 3
     assert not torch.equal(batches[0].crops[0], batches[1].crops[0])
     assert len({batch.crops[0].data_ptr() for batch in batches}) == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR2])
+def test_a_signal_to_all_processes_of_a_job_ends_no_worker(tiny, photos, number):
+    config = tiny("byol", {"train": {"workers": 1, "batch": 4}})
+    trainer = SimpleNamespace(config=config, layout=TwoCrops(config.views, {}), device=CPU, seed=0)
+    batches = iter(make_loader(trainer, Files(list(data.images(photos))), 0))
+    next(batches)
+    (worker,) = batches._workers
+    os.kill(worker.pid, number)
+    assert len(list(batches)) == 9
+    worker.join(timeout=20)
+    assert worker.exitcode == 0

@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from ground import stopping
 from ground.errors import DataError
 from ground.seeding import generator
 from transfer.detection.detector import Polygons, Target
@@ -134,6 +135,7 @@ def batches(images: Sequence[Photograph], config: DetectionTask, seed: int, star
         batch_sampler=islice(order(images, config, seed), start, None),
         num_workers=config.workers,
         collate_fn=list,
+        worker_init_fn=stopping.in_worker,
     )
     for batch in loader:
         for sample in batch:
