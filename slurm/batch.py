@@ -31,12 +31,14 @@ case "$(id_of_token)" in
   "") echo "$token cannot be read or written on $(hostname)" >&2; exit 75 ;;
   *) exit 0 ;;  # given up, or another job has this token
 esac
-trap : TERM USR2  # the job's processes are told; this script lives on to say how they ended"""
-TRAILER = """\
-code=$?
-ended="$token/ended-$SLURM_ARRAY_TASK_ID-${SLURM_RESTART_COUNT:-0}"
-echo "$code" > "$ended.part" && mv "$ended.part" "$ended"
-exit "$code\""""
+trap : TERM USR2  # the job's processes are told; this script lives on to say how they ended
+say_how_it_ended() {
+  code=$?
+  ended="$token/ended-$SLURM_ARRAY_TASK_ID-${SLURM_RESTART_COUNT:-0}"
+  echo "$code" > "$ended.part" && mv "$ended.part" "$ended"
+  exit "$code"
+}
+trap say_how_it_ended EXIT"""
 
 
 class Batch(SlurmExecutor):
@@ -44,8 +46,12 @@ class Batch(SlurmExecutor):
 
     def __init__(self, folder: Path, cluster: Cluster, submission: Submission, call: Call) -> None:
         super().__init__(folder, python=f"{shlex.quote(sys.executable)} -P")
-        self._lines = [f"token={shlex.quote(str(folder))}", GUARD, *cluster.setup, *exports(call.environment)]
-        request, options = submission.request, {**cluster.options, "requeue": True}
+        request = submission.request
+        options: dict[str, str | int | bool] = {
+            **cluster.options,
+            "requeue": True,
+            "signal": f"USR2@{cluster.warning_seconds}",
+        }
         if request.exclude and "exclude" in options:
             options["exclude"] = ",".join([str(options["exclude"]), *request.exclude])
         self.update_parameters(
@@ -53,12 +59,10 @@ class Batch(SlurmExecutor):
             job_name=submission.token,
             comment=comment(submission),
             dependency=f"afterok:{':'.join(submission.after)}" if submission.after else None,
-            signal_delay_s=cluster.warning_seconds,
             stderr_to_stdout=True,
             array_parallelism=len(submission.tasks),
             wckey=None,
-            setup=self._lines,
-            teardown=[TRAILER],
+            setup=[f"token={shlex.quote(str(folder))}", GUARD, *cluster.setup, *exports(call.environment)],
             srun_args=srun(request),
             additional_parameters=options,
         )

@@ -257,6 +257,14 @@ def test_the_script_writes_how_each_start_ended(fake, tmp_path):
     assert tokens.ended(tmp_path, sent) == {1: [tokens.Ended(0, 137), tokens.Ended(1, 0)]}
 
 
+def test_set_up_lines_that_fail_leave_an_exit_code_too(fake, tmp_path):
+    sent = send(tmp_path, cluster=Cluster(description="ours", setup=("set -e", "source /nowhere/activate")))
+    code = start(tmp_path, sent)
+    assert code != 0
+    assert tokens.ended(tmp_path, sent) == {0: [tokens.Ended(0, code)]}
+    assert fake.calls("srun") == []
+
+
 def test_a_task_that_starts_writes_the_id_that_was_lost(fake, tmp_path):
     fake.steer("sbatch.after", "echo 'Socket timed out' >&2; exit 1")
     with pytest.raises(Unavailable):
