@@ -53,4 +53,15 @@ def export_network(path: Path, model: StudentTeacher, config: Model) -> None:
 
 def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None) -> None:
     with atomic_path(path) as temporary:
-        temporary.write_bytes(safetensors({k: v.cpu().contiguous() for k, v in tensors.items()}, metadata))
+        temporary.write_bytes(_in_order(safetensors({k: v.cpu().contiguous() for k, v in tensors.items()}, metadata)))
+
+
+def _in_order(file: bytes) -> bytes:
+    """The same safetensors file with its metadata sorted: the library writes them in any order, another each time."""
+    end = 8 + int.from_bytes(file[:8], "little")
+    header = json.loads(file[8:end])
+    if "__metadata__" in header:
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # tensors begin at a multiple of 8
+    return len(text).to_bytes(8, "little") + text + file[end:]

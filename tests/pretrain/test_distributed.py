@@ -88,6 +88,17 @@ def test_two_processes_save_by_the_clock_and_resume_in_the_same_bits(photos, tmp
 
 
 @needs_gloo
+def test_a_signal_to_one_of_two_stops_both_after_the_same_step_and_changes_no_bit(photos, tmp_path):
+    changes = {"train": {"epochs": 2, "workers": 0, "log_every": 2, "checkpoint_minutes": 99, "device": "cpu"}}
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    metrics = launch(2, TRAINING, "pixcon-sr", whole, photos, 0, changes=changes)
+    assert launch(2, TRAINING, "pixcon-sr", cut, photos, "asked", changes=changes) == {"stopped": "SIGUSR2"}
+    assert torch.load(cut / "checkpoint.pt", weights_only=True)["step"] == 2
+    assert launch(2, TRAINING, "pixcon-sr", cut, photos, 0, changes=changes) == metrics
+    assert (cut / BACKBONE).read_bytes() == (whole / BACKBONE).read_bytes()
+
+
+@needs_gloo
 def test_a_clock_that_strikes_between_log_lines_waits_for_the_next(photos, tmp_path):
     changes = {"train": {"epochs": 2, "workers": 0, "log_every": 20, "checkpoint_minutes": 1e-9, "device": "cpu"}}
     assert launch(2, TRAINING, "pixcon-sr", tmp_path / "out", photos, 0, changes=changes)["loss"] > 0

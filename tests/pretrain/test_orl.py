@@ -202,3 +202,13 @@ def test_coco_plus_changes_the_images_alone():
     assert recipes.resolve("orl-stage1-cocoplus", {}).data == plus.data == "coco+"
     same = {"recipe": "orl", "title": coco.title, "data": "coco", "inputs": coco.inputs}
     assert plus.model_copy(update=same) == coco
+
+
+def test_the_network_of_equal_trainings_is_the_same_file(tiny, tmp_path):
+    config = tiny("orl-stage1").model
+    model, files = StudentTeacher(config), set()
+    for number in range(8):  # one safetensors file of two in another order, otherwise
+        export_network(tmp_path / str(number), model, config)
+        files.add((tmp_path / str(number)).read_bytes())
+    assert len(files) == 1
+    assert load_file(tmp_path / "0")["backbone.conv1.weight"].equal(model.student.resnet.conv1.weight)

@@ -40,6 +40,7 @@ def test_two_processes_train_and_test_one_network_and_resume_in_the_same_bits(vo
     first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in "01")
     assert first["metrics"] == second["metrics"]
     assert first["metrics"][0] == first["metrics"][1]
+    assert first["stopped"] == second["stopped"] == ["SIGTERM", 1]
     assert first["heard"] == [*range(1, 7), 8]
     assert second["heard"] == []
     straight, again = (

@@ -1,29 +1,38 @@
-"""One process of ``test_processes``: a run, and its second half once more from the checkpoint of its middle."""
+"""One process of ``test_processes``: a run, and once more with a request to stop that only the second process hears."""
 
 import json
-import shutil
+import os
 import sys
 from pathlib import Path
 
+import torch
+
+from ground import stopping
+from ground.stopping import Stopped
 from transfer.run import run
 from transfer.tasks import parse
 
 
 def main(settings, scenes, weights, out, result):
     config = parse(json.loads(settings), "the test")
-    straight, again = out / "straight", out / "again"
-    heard = []
+    heard, stopped = [], []
 
     def report(step, total, **numbers):
         heard.append(step)
-        if step == 5:  # the checkpoint there is of iteration 4
-            again.mkdir()
-            shutil.copy(straight / "checkpoint.pt", again / "checkpoint.pt")
 
     arguments = {"tool": "mmsegmentation", "seed": 0, "weights": weights, "data": scenes}
-    metrics = [run(config, out=straight, report=report, **arguments)]
-    metrics.append(run(config, out=again, report=lambda *_, **__: None, **arguments))
-    result.write_text(json.dumps({"metrics": metrics, "heard": heard}))
+    metrics = [run(config, out=out / "straight", report=report, **arguments)]
+    if os.environ["RANK"] == "1":
+        stopping.ask("SIGTERM")
+    try:
+        run(config, out=out / "again", report=lambda *_, **__: None, **arguments)
+    except Stopped as stop:
+        stopped.append(str(stop))
+    stopping.forget()
+    torch.distributed.barrier()  # the first process has written
+    stopped.append(torch.load(out / "again" / "checkpoint.pt", weights_only=True)["meta"]["iter"])
+    metrics.append(run(config, out=out / "again", report=lambda *_, **__: None, **arguments))
+    result.write_text(json.dumps({"metrics": metrics, "heard": heard, "stopped": stopped}))
 
 
 if __name__ == "__main__":
