@@ -78,12 +78,17 @@ class Journal:
         self._path = path
 
     def read(self) -> History:
-        """All that it says."""
+        """All that it says.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
         history = History()
-        try:
-            text = self._path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return history
+        with storage_errors(self._path):
+            try:
+                text = self._path.read_text(encoding="utf-8")
+            except FileNotFoundError:
+                return history
         for line in text.splitlines():
             try:
                 _take(history, json.loads(line))

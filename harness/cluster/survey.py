@@ -235,7 +235,8 @@ class Surveyor:
             return _ending(job, task, "withdrawn", "cancelled by harness cancel")
         directory = self._store.directory(job)
         outcome, words = traces.judge(directory, look, task.submission, task.index, task.entry)
-        return _ending(job, task, outcome, words)
+        ending = _ending(job, task, outcome, words)
+        return ending if ending.nodes else replace(ending, nodes=_node(look, task))
 
     def _hours(self, job: Job, look: Look) -> float:
         if look.state not in {"running", "interrupted"}:
@@ -251,3 +252,11 @@ def path_of(job: Job) -> str:
 def _ending(job: Job, task: Live, outcome: Outcome, words: str) -> Ending:
     nodes = task.entry.nodes if task.entry else ""
     return Ending(task.submission.token, task.index, path_of(job), outcome, words, time.time(), nodes)
+
+
+def _node(look: Look, task: Live) -> str:
+    """Where a task ran by what it wrote down itself, once Slurm has forgotten it."""
+    if look.record is not None:
+        return str(look.record["host"].get("name", ""))
+    owner = look.attempt.owner if look.attempt else None
+    return owner.nodes or owner.host if owner is not None and owner.slurm == task.id else ""

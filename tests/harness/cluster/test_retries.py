@@ -1,0 +1,225 @@
+"""What comes next, by how earlier starts ended: with a queue that remembers and one that has forgotten."""
+
+import errno
+import json
+import os
+import time
+from collections import Counter
+
+import pytest
+
+from ground.errors import ConfigError, StorageError
+from harness import claims
+from harness.cluster import rerun
+from harness.endings import End
+from harness.store import Store
+from slurm.cluster import Retries
+from slurm.commands import Unavailable
+
+BYOL = "pretrain/byol.scenes.s0"
+
+
+@pytest.fixture
+def one(planned):
+    """The pre-training of BYOL alone."""
+    return planned.jobs[:1]
+
+
+def state(driver):
+    (standing,) = driver.look().standings.values()
+    return standing.state, standing.step.action
+
+
+def passes(driver, slurm, number):
+    for _ in range(number):
+        driver.make()
+        slurm.work()
+    return driver.make()
+
+
+def attempt(place, job, slurm, **end):
+    """A start of a job that left its last word, and no record."""
+    store = Store(place.store)
+    claim = claims.acquire(store.directory(job) / "attempts")
+    path = store.directory(job) / "attempts" / f"{claim.number:04d}"
+    owner = json.loads(path.read_text())
+    path.write_text(json.dumps({**owner, "slurm": slurm.calls[-1].id_of(0), "nodes": "n7"}))
+    claim.end(End(**{"outcome": "stopped", "seconds": 1.0, **end}))
+
+
+@pytest.mark.parametrize(
+    ("word", "starts"),
+    [("OUT_OF_MEMORY", 2), ("NODE_FAIL", 6), ("FAILED", 3), ("CANCELLED", 3)],
+)
+def test_a_class_is_tried_again_as_often_as_the_profile_says(drive, slurm, one, word, starts):
+    slurm.ends[BYOL] = [word] * 20
+    last = passes(drive(jobs=one), slurm, 8)
+    assert len(slurm.calls) == starts
+    assert last.settled
+    assert state(drive(jobs=one)) == ("failed", "give up")
+
+
+@pytest.mark.parametrize("word", ["PREEMPTED", "TIMEOUT"])
+def test_what_is_nobodys_fault_goes_on_without_end(drive, slurm, one, word):
+    slurm.ends[BYOL] = [word] * 12
+    passes(drive(jobs=one), slurm, 13)
+    assert len(slurm.calls) == 13
+    assert state(drive(jobs=one)) == ("done", "none")
+
+
+def test_out_of_memory_asks_for_more(drive, slurm, one, cluster):
+    kinds = cluster.kinds.model_copy(update={"pretrain": cluster.kinds.pretrain.model_copy(update={"memory": "2G"})})
+    more = cluster.model_copy(update={"kinds": kinds, "retries": Retries(memory=3)})
+    slurm.ends[BYOL] = ["OUT_OF_MEMORY", "PREEMPTED", "OUT_OF_MEMORY"]
+    passes(drive(jobs=one, cluster=more), slurm, 4)
+    assert [each.request.memory_mb for each in slurm.calls] == [2048, 3072, 3072, 4608]
+
+
+def test_a_queue_that_forgets_is_made_up_for_by_the_jobs_last_word(drive, slurm, one, place):
+    driver = drive(jobs=one)
+    driver.make()
+    attempt(place, one[0], slurm, signal="SIGTERM")
+    slurm.say("pretrain/byol", "ended", "whatever")
+    slurm.forgets = True
+    assert state(driver) == ("preempted", "submit")
+    driver.make()
+    (ending,) = driver.look().history.endings[f"pretrain/{one[0].name}"]
+    assert (ending.outcome, ending.nodes) == ("preempted", "n7")
+
+
+def test_a_job_whose_heart_still_seems_to_beat_is_not_given_to_another(drive, slurm, one, place, monkeypatch):
+    driver = drive(jobs=one)
+    driver.make()
+    claim = claims.acquire(Store(place.store).directory(one[0]) / "attempts")
+    slurm.say("pretrain/byol", "ended", "NODE_FAIL")
+    assert state(driver) == ("running", "wait")
+    monkeypatch.setattr(claims, "_state_and_start", lambda pid: ("R", "later"))
+    assert state(driver) == ("interrupted", "submit")
+    claim.rest()
+
+
+def test_the_hours_of_all_attempts_are_bounded(drive, slurm, one, place, cluster):
+    short = cluster.model_copy(update={"max_hours": 2.0})
+    driver = drive(jobs=one, cluster=short)
+    driver.make()
+    attempt(place, one[0], slurm, signal="SIGTERM")
+    slurm.say("pretrain/byol", "pending", "PENDING", "BeginTime", restarts=1)
+    assert state(driver) == ("preempted", "wait")
+    progress = Store(place.store).directory(one[0]) / "progress.json"
+    progress.write_text(json.dumps({"seconds": 3 * 3600.0}))
+    assert driver.make().called_off == 1
+    assert state(driver) == ("failed", "give up")
+    assert "3 h 00 min of work, and 2 h 00 min is the most" in next(iter(driver.look().standings.values())).why
+
+
+def test_failures_are_counted_in_the_store_and_forgiven_when_somebody_asks(drive, slurm, one):
+    slurm.ends[BYOL] = ["FAILED"] * 5
+    for _ in range(5):  # another harness each time
+        passes(drive(jobs=one), slurm, 1)
+    assert len(slurm.calls) == 3
+    time.sleep(0.01)
+    rerun.apply(drive(jobs=one), "retry")
+    assert state(drive(jobs=one))[1] == "submit"
+    passes(drive(jobs=one), slurm, 3)
+    assert state(drive(jobs=one)) == ("done", "none")
+
+
+def test_a_mended_failure_is_done_again_when_somebody_asks(drive, slurm, one, place):
+    place.fail("byol", "code")
+    passes(drive(jobs=one), slurm, 2)
+    place.mend("byol")
+    assert (len(slurm.calls), state(drive(jobs=one))) == (1, ("failed", "give up"))
+    rerun.apply(drive(jobs=one), "retry")
+    passes(drive(jobs=one), slurm, 1)
+    assert state(drive(jobs=one)) == ("done", "none")
+
+
+def test_force_begins_anew_but_for_what_is_in_the_queue(drive, slurm, planned, place):
+    passes(drive(jobs=planned.jobs[:2]), slurm, 1)
+    third = planned.jobs_of("pixcon-sr", None)
+    drive(jobs=third).make()
+    lines = rerun.apply(drive(), "force")
+    assert lines == ["1 jobs are in the queue, at work, or read from: they stay"]
+    assert len(list((place.store / ".replaced").glob("*/*"))) == 2
+    passes(drive(), slurm, 1)
+    assert Counter(slurm.names())[BYOL] == 2
+    assert Counter(slurm.names())["pretrain/pixcon-sr.scenes.s0"] == 1
+
+
+def test_weights_that_are_gone_are_made_again_if_something_needs_them(drive, slurm, planned, place):
+    passes(drive(jobs=planned.jobs[:1]), slurm, 1)
+    weights = Store(place.store).directory(planned.jobs[0]) / "backbone.safetensors"
+    weights.unlink()
+    assert drive(jobs=planned.jobs[:1]).look().wanting("submit") == []
+    passes(drive(jobs=planned.jobs[:2]), slurm, 1)
+    assert weights.exists()
+    assert slurm.names().count(BYOL) == 2
+
+
+def test_a_bad_node_is_left_out_unless_nothing_else_is_there(drive, slurm, one):
+    slurm.ends[BYOL] = ["NODE_FAIL"]
+    driver = drive(jobs=one)
+    passes(driver, slurm, 1)
+    submit, asked = slurm.submit, []
+
+    def few(home, cluster, request, *rest, **more):
+        asked.append(request.exclude)
+        if request.exclude:
+            raise ConfigError("sbatch", "Requested node configuration is not available", "Mend it.")
+        return submit(home, cluster, request, *rest, **more)
+
+    slurm.submit = few
+    slurm.ends[BYOL] = ["NODE_FAIL"]
+    passes(driver, slurm, 1)
+    assert asked == [("n1",), ()]
+
+
+def test_what_slurm_refuses_is_said_once_and_the_rest_goes_on(drive, slurm, planned):
+    submit = slurm.submit
+
+    def choosy(home, cluster, request, tasks, *rest, **more):
+        if any("byol.scenes" in each.name for each in tasks):
+            raise ConfigError("sbatch", "Slurm says: no", "Mend it.")
+        return submit(home, cluster, request, tasks, *rest, **more)
+
+    slurm.submit, slurm.array_limit = choosy, 1
+    driver = drive()
+    done = driver.make()
+    assert [name.rpartition("-")[0] for name in done.refused] == ["byol.scenes.s0"]
+    assert not done.settled
+    slurm.work()
+    done = driver.make()
+    assert (len(slurm.calls), done.settled) == (6, True)
+
+
+def test_a_queue_that_is_full_for_us_is_tried_again(drive, slurm):
+    submit, slurm.array_limit = slurm.submit, 1
+
+    def full(*arguments, **more):
+        if len(slurm.calls) >= 2:
+            raise Unavailable("sbatch", "Slurm says: QOSMaxSubmitJobPerUserLimit", "Wait.")
+        return submit(*arguments, **more)
+
+    slurm.submit = full
+    done = drive().make()
+    assert (len(done.submitted), "QOSMaxSubmit" in done.note, done.settled) == (2, True, False)
+    slurm.submit = submit
+    assert len(drive().make().submitted) == 7
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EDQUOT])
+def test_a_store_that_takes_no_file_is_refused_before_anything_is_submitted(drive, slurm, monkeypatch, number):
+    def full(descriptor):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("harness.cluster.home.os.fsync", full)
+    with pytest.raises(StorageError, match=os.strerror(number)):
+        drive().make()
+    assert slurm.calls == []
+
+
+def test_a_file_in_the_place_of_a_folder_is_named(drive, place):
+    place.store.mkdir()
+    (place.store / ".slurm").write_text("in the way")
+    with pytest.raises(StorageError, match=r"\.slurm"):
+        drive().make()
