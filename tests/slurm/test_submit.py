@@ -159,7 +159,7 @@ def test_a_disk_that_fills_up_meanwhile_leaves_no_submission(fake, tmp_path, mon
     def full(path, value):
         raise StorageError(path, "No space left on device", "Free some space.")
 
-    monkeypatch.setattr(tokens, "write_json", full)
+    monkeypatch.setattr(tokens, "write_text", full)
     with pytest.raises(StorageError):
         send(tmp_path / "home")
     assert fake.calls("sbatch") == []
