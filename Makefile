@@ -5,6 +5,7 @@ SHELL := /bin/sh
 # Taken from the command line alone (make DATA=/datasets): what happens to be in the environment is no choice.
 PROFILE = smoke
 CLUSTER = local
+DETACH =
 STORE = runs
 RERUN = missing
 DATA =
@@ -26,9 +27,11 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SELECT = --profile "$(PROFILE)" --store "$(STORE)" $(if $(DATA),--data "$(DATA)") $(if $(ONLY),--only $(ONLY)) \
 	$(foreach each,$(IMAGES),--pretrain-images "$(each)") $(foreach each,$(SET),--set '$(each)')
 RUN = $(SELECT) --cluster $(CLUSTER) $(if $(WORKERS),--workers $(WORKERS))
+READ = $(SELECT) $(if $(filter command,$(firstword $(origin CLUSTER))),--cluster $(CLUSTER))
+DRIVE = $(RUN) --rerun $(RERUN) $(if $(DETACH),--detach)
 
 # A misspelt choice would be met after hours of work, or never.
-VARIABLES := PROFILE CLUSTER STORE RERUN DATA ONLY IMAGES WORKERS SET TABLE COMPARE FORMATS PYTHON BENCH OFFICIAL VENV
+VARIABLES := PROFILE CLUSTER DETACH STORE RERUN DATA ONLY IMAGES WORKERS SET TABLE COMPARE FORMATS PYTHON BENCH OFFICIAL VENV
 $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(if \
 	$(filter $(name),$(VARIABLES)),,$(error $(name) is no variable of this Makefile. Use one of: $(VARIABLES)))))
 one-of = $(foreach each,$($(1)),$(if $(filter $(each),$(2)),,$(error $(1)=$(each): use one of: $(2))))
@@ -41,8 +44,9 @@ $(call one-of,RERUN,missing retry force never)
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  variables: PROFILE=smoke|laptop|mini|paper DATA=/datasets IMAGES='DIR DIR' STORE=runs WORKERS=2 CLUSTER=local"
+	@echo "  variables: PROFILE=smoke|laptop|mini|paper DATA=/datasets IMAGES='DIR DIR' STORE=runs WORKERS=2"
 	@echo "             ONLY=pixcon-sr,random-init (no blanks inside one setting)"
+	@echo "             CLUSTER=local|debug|<a profile's name or path> DETACH=1 (submit to it and return)"
 	@echo "             RERUN=missing|retry|force|never SET='pretrain.train.epochs=4 …' PYTHON=python3.12"
 	@echo "             COMPARE=none|published|statistics FORMATS='csv tex md html json'"
 	@echo "             BENCH='step parts' OFFICIAL=DIR (make bench)"
@@ -62,25 +66,25 @@ table: $(VENV)/.installed ## the same for TABLE=<number or name>
 	$(call print,$(TABLE))
 
 define print
-@$(HARNESS) run $(1) $(RUN) --rerun $(RERUN); status=$$?; [ $$status -le 1 ] || exit $$status; \
-$(HARNESS) table $(1) $(SELECT) $(foreach suffix,txt $(FORMATS),--out out/table$(1).$(suffix)) --compare $(COMPARE) || exit; \
+@$(HARNESS) run $(1) $(DRIVE); status=$$?; [ $$status -le 1 ] || exit $$status; \
+$(HARNESS) table $(1) $(SELECT) --cluster $(CLUSTER) $(foreach suffix,txt $(FORMATS),--out out/table$(1).$(suffix)) --compare $(COMPARE) || exit; \
 cat out/table$(1).txt; exit $$status
 endef
 
 figure1: $(VENV)/.installed ## self-attention maps of the paper's methods (out/figure1.png, .pdf, .json)
-	@$(HARNESS) figure 1 $(RUN) --rerun $(RERUN)
+	@$(HARNESS) figure 1 $(DRIVE)
 
 figure2: $(VENV)/.installed ## the weakest matches over the epochs of a pre-training (out/figure2.png, .pdf, .json)
-	@$(HARNESS) figure 2 $(RUN) --rerun $(RERUN)
+	@$(HARNESS) figure 2 $(DRIVE)
 
 report: $(VENV)/.installed ## tables, figures, curves, failures, provenance on one page (out/report.html); runs nothing
-	@$(HARNESS) report $(SELECT)
+	@$(HARNESS) report $(READ)
 
 plan: $(VENV)/.installed ## what would run for TABLE, and how long it would take
 	@$(HARNESS) plan $(TABLE) $(RUN)
 
 status: $(VENV)/.installed ## method × run of TABLE, drawn again while something runs
-	@$(HARNESS) status $(TABLE) $(SELECT) --watch
+	@$(HARNESS) status $(TABLE) $(READ) --watch
 
 bench: $(VENV)/.installed ## how fast this machine is at it (out/bench-<machine>.md); BENCH='step keys' for some
 	@$(HARNESS) bench $(BENCH) $(if $(OFFICIAL),--official "$(OFFICIAL)")

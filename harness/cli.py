@@ -35,6 +35,8 @@ examples:
   harness table 1 --format latex         the table, from the runs that are finished
   harness run 1 --data /datasets --profile paper
   harness run 1 --only pixcon-sr,random-init --set pretrain.train.epochs=2
+  harness run 1 --cluster NAME           the same on a Slurm cluster; stays until all is done, see docs/cluster.md
+  harness status 1 --why                 of what is not done: why, and what comes next
   harness figure 1                       self-attention maps of the paper's methods
   harness evaluate --weights FILE --name MyMethod --tasks voc_detection,cityscapes
                                          a row of your own weights beside the paper's

@@ -43,8 +43,9 @@ def bring(
     if not plan.jobs or options.rerun == "never":
         driver = Driver(store, plan.jobs, cluster, backend, Estimates(plan.profile.seconds), since=began)
         return plan, summary(plan, driver, driver.look(), options)
+    requests = dict.fromkeys(needs.request(job, cluster) for job in plan.jobs)
     try:
-        backend.check(cluster, list(dict.fromkeys(needs.request(job, cluster) for job in plan.jobs)))
+        backend.check(cluster, [*requests, *([keeper.request(cluster)] if options.detach and cluster.keeper else [])])
     except Unavailable as error:  # it will be waited for
         print(error, file=sys.stderr)
     Home(store).try_writing()

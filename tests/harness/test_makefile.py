@@ -22,12 +22,12 @@ def test_help_lists_every_target():
 def test_variables_are_passed_on():
     said = make(
         "-n", "table1", "DATA=/datasets", "PROFILE=paper", "CLUSTER=big", "SET=byol.optim.lr=1 scenes.seed=2",
-        "WORKERS=3", "STORE=/store", "RERUN=retry", "IMAGES=a b",
+        "WORKERS=3", "STORE=/store", "RERUN=retry", "IMAGES=a b", "DETACH=1",
     ).stdout  # fmt: skip
     run = next(line for line in said.splitlines() if "harness run" in line)
     for words in (
         "harness run 1 ", "--data \"/datasets\"", "--profile \"paper\"", "--cluster big", "--set 'byol.optim.lr=1'",
-        "--set 'scenes.seed=2'", "--workers 3", "--store \"/store\"", "--rerun retry",
+        "--set 'scenes.seed=2'", "--workers 3", "--store \"/store\"", "--rerun retry", "--detach",
         "--pretrain-images \"a\" --pretrain-images \"b\"",
     ):  # fmt: skip
         assert words in run
@@ -52,7 +52,7 @@ def test_a_path_may_have_a_space_and_the_environment_decides_nothing(monkeypatch
         ("COMPARE=statistic", "COMPARE=statistic: use one of: none published statistics"),
         ("FORMATS=csv docx", "FORMATS=docx: use one of: txt csv tex md html json"),
         ("RERUN=again", "RERUN=again: use one of: missing retry force never"),
-        ("only=byol", "only is no variable of this Makefile. Use one of: PROFILE CLUSTER STORE RERUN DATA ONLY"),
+        ("only=byol", "only is no variable of this Makefile. Use one of: PROFILE CLUSTER DETACH STORE RERUN DATA ONLY"),
     ],
 )
 def test_a_misspelt_choice_stops_before_anything_runs(wrong, words):
@@ -60,3 +60,11 @@ def test_a_misspelt_choice_stops_before_anything_runs(wrong, words):
     assert said.returncode == 2
     assert words in said.stderr
     assert "harness run" not in said.stdout
+
+
+def test_a_table_is_read_where_it_was_run():
+    assert "harness table 1 " in make("-n", "table1", "CLUSTER=big").stdout
+    printed = next(line for line in make("-n", "table1", "CLUSTER=big").stdout.splitlines() if "harness table" in line)
+    assert "--cluster big" in printed
+    assert "--cluster" not in make("-n", "report").stdout
+    assert "--cluster big" in make("-n", "status", "CLUSTER=big").stdout
