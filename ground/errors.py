@@ -55,3 +55,9 @@ class StorageError(UserError):
     """The disk is full, read-only or gone."""
 
     kind = "storage"
+
+
+class NodeError(UserError):
+    """The machine that a job came to lacks what it was given there: another one may have it."""
+
+    kind = "node"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import Literal
 
-from ground.errors import ConfigError
+from ground.errors import ConfigError, NodeError
+from harness import allocation
 from slurm.executor import visible_gpus
 
 Device = Literal["cpu", "cuda"]
@@ -29,12 +30,16 @@ def hold_to(device: Device) -> None:
 
     Raises:
         ConfigError: a GPU was planned and there is none to be used.
+        NodeError: likewise, in a job of Slurm, which has promised one.
     """
     if device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
         return
     import torch
 
+    if not torch.cuda.is_available() and (place := allocation.here()):
+        problem = "the job was planned for a GPU and torch finds none on this node"
+        raise NodeError(place.node or "node", problem, "Exclude the node, or ask the profile's partition for GPUs.")
     if not torch.cuda.is_available():
         remedy = (
             "Mend the driver or install torch with CUDA; or run on the CPU: "

@@ -29,7 +29,7 @@ LAUNCH = "HARNESS_LAUNCH"
 LOOK_SECONDS = 0.5
 PATIENCE_SECONDS = 600.0
 """How long the others wait for the first process's decision; it may have to wait for a dead owner's heartbeat."""
-FAREWELL_SECONDS = 60.0
+FAREWELL_SECONDS = 120.0
 """How long one that has failed or stopped waits for the first one's last word: once it is gone, all are ended."""
 ROUND_SECONDS = 10.0
 """How long the first process, told of a fault elsewhere, is given to find out itself."""

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from ground import stopping
 from ground.errors import StorageError
@@ -231,7 +232,10 @@ def test_a_job_for_the_cpu_sees_no_gpu(runs, planned, monkeypatch):
     assert record(runs, planned.jobs[0])["device_class"] == "cpu"
 
 
-def test_a_job_for_a_gpu_is_refused_without_one(place, monkeypatch):
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+@pytest.mark.parametrize(("slurm", "kind"), [("", "config"), ("7", "node")])
+def test_a_job_for_a_gpu_is_refused_without_one(place, monkeypatch, slurm, kind):
+    monkeypatch.setenv("SLURM_JOB_ID", slurm)
     from harness.plan import Request, build
 
     request = Request(tables=("1",), profile="toy.yaml", overrides=("pretrain.train.device=cuda",))
@@ -240,7 +244,7 @@ def test_a_job_for_a_gpu_is_refused_without_one(place, monkeypatch):
     runs.prepare(job)
     worker.execute(runs.directory(job))
     error = record(runs, job)["error"]
-    assert error["kind"] == "config"
+    assert error["kind"] == kind
     assert "planned for a GPU and torch finds none" in error["message"]
 
 
