@@ -21,7 +21,7 @@ class Options:
     device: str = "auto"
     repeats: int = 5
     seconds: float | None = None
-    """What is measured in turn gets no further turn after so long; one it gets anyway."""
+    """Steps measured in turn get no third turn so long after the first; two they get anyway."""
     official: str | None = None
     """Folder with the published implementations, where they are at hand."""
     recipes: tuple[str, ...] = ()

@@ -314,7 +314,7 @@ def _bench_command(commands: Any) -> None:
     )
     bench.add_argument("--repeats", type=positive, default=5, metavar="N", help="repetitions (default: %(default)s)")
     bench.add_argument(
-        "--seconds", type=positive, metavar="N", help="no further turn of a step after so long, e.g. on a lent machine"
+        "--seconds", type=positive, metavar="N", help="no third turn of a step after so long, e.g. on a lent machine"
     )
     bench.add_argument(
         "--recipes", action="append", default=[], metavar="RECIPE,…", help="only these training steps (default: all)"
