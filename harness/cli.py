@@ -59,6 +59,7 @@ what to do about runs there are: missing runs what has no record, the interrupte
 failed; force everything once more, earlier stages included; never nothing
 """
 BENCH_WORDS = "measure how fast this machine is at it, beside the published code where that is at hand"
+DRY_RUN_HELP = "with a Slurm cluster, print what would be submitted now; else print the plan. Changes nothing"
 CLUSTER_HELP = """\
 where jobs run: local (default), debug (in this process, one after the other), or a Slurm cluster's profile, by name or
 by the path of a YAML file; see docs/cluster.md
@@ -128,6 +129,7 @@ def _parser() -> Parser:
     settings, selection = _settings(), _selection()
     run = _command(commands, "run", "harness.commands:run", "run what tables lack", settings, selection)
     _running(run)
+    run.add_argument("--dry-run", action="store_true", help=DRY_RUN_HELP)
     plan = _command(commands, "plan", "harness.commands:show_plan", "what would run; runs nothing", settings, selection)
     _concurrency(plan)
     forecasting(plan)
@@ -249,7 +251,7 @@ def _selection(tables: bool = True) -> Parser:
 
 
 def _running(parser: Parser) -> None:
-    parser.set_defaults(stopped="; run again to go on from here", gpus=None, begin=None)
+    parser.set_defaults(stopped="; run again to go on from here", gpus=None, begin=None, submissions=False)
     parser.add_argument("--rerun", choices=("missing", "retry", "force", "never"), default="missing", help=RERUN_HELP)
     _concurrency(parser)
     detaching(parser)

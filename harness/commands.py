@@ -72,6 +72,9 @@ def names(texts: Sequence[str]) -> tuple[str, ...]:
 def run(options: Namespace) -> int:
     """Generate the data if need be, then run whatever the tables still lack."""
     wanted = request(options)
+    if options.dry_run:
+        options.submissions = clusters.load(options.cluster).executor == "slurm"
+        return preview(wanted, options)
     return bring(lambda: planning.build(wanted), options)[1]
 
 
@@ -184,6 +187,8 @@ def preview(wanted: Request, options: Namespace) -> int:
         if (look := looks[job.name]).state == "done":
             estimates.add(job, look.seconds * speed.times(job, look.processes))
     learn(estimates, store, plan.jobs)
+    if options.submissions:
+        return _show_submissions(plan, store, cluster, estimates, options.cluster)
     print(status.heading(plan))
     if not plan.generated:
         print(f"the scenes in {plan.source.root} are generated first")
@@ -193,6 +198,17 @@ def preview(wanted: Request, options: Namespace) -> int:
     else:
         _show_here(plan, looks, estimates, options)
     notes(plan, store, looks)
+    return int(bool(plan.lacking))
+
+
+def _show_submissions(plan: Plan, store: Store, cluster: clusters.Cluster, estimates: Estimates, name: str) -> int:
+    """The scripts that sbatch would get."""
+    from harness.cluster import rehearsal
+
+    if cluster.executor != "slurm":
+        raise ConfigError("--submissions", f"`--cluster {name}` submits nothing", "Name a Slurm cluster's profile.")
+    paper = rehearsal.rehearse(plan, store, cluster, estimates)
+    print("\n".join(rehearsal.lines(plan, store, cluster, paper)))
     return int(bool(plan.lacking))
 
 

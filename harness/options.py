@@ -92,6 +92,9 @@ def forecasting(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--from", dest="begin", type=_moment, metavar="DATE", help="when the first job starts, e.g. 2027-01-04 (now)"
     )
+    parser.add_argument(
+        "--submissions", action="store_true", help="print what would be submitted now: sbatch scripts and their tasks"
+    )
 
 
 def detaching(parser: ArgumentParser) -> None:

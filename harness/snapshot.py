@@ -43,9 +43,14 @@ class Snapshot:
 
     def environment(self) -> dict[str, str]:
         """Variables for a job that runs from it; what stood in PYTHONPATH comes after."""
-        others = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
-        path = os.pathsep.join([str(self.folder), *(os.path.abspath(part) for part in others)])
-        return {"PYTHONPATH": path, "PYTHONSAFEPATH": "1"}  # without it, the working folder would come first
+        return environment(self.folder)
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Variables for a job that runs from a folder of code; what stood in PYTHONPATH comes after."""
+    others = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
+    path = os.pathsep.join([str(folder), *(os.path.abspath(part) for part in others)])
+    return {"PYTHONPATH": path, "PYTHONSAFEPATH": "1"}  # without it, the working folder would come first
 
 
 def take(root: Path) -> Snapshot:
@@ -75,6 +80,11 @@ def take(root: Path) -> Snapshot:
         return Snapshot(home / name, name, told["revision"], told["dirty"], told["diff_sha256"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StorageError(home / name, f"is a broken copy of the code ({error})", "Delete it and run again.") from None
+
+
+def planned(root: Path) -> Path:
+    """The folder that `take` would make of the rooms as they are now; makes none."""
+    return (root / HOME).absolute() / _digest(_read())[:DIGITS]
 
 
 def foreign() -> list[str]:

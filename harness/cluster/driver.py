@@ -127,7 +127,7 @@ class Driver:
 
     def _submit(self, done: Pass, claim: Claim, wanted: Sequence[Job]) -> None:
         seconds = {job.name: self.estimates.seconds(job) for job in wanted}
-        submitter = Submitter(self.store, self.cluster, self.backend, claim, self.environment())
+        submitter = Submitter(self.store, self.cluster, self.backend, claim.holds, self.environment())
         try:
             submitter.submit(done.survey, order(wanted, seconds), self.backend.limit(self.cluster))
         finally:

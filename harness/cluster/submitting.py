@@ -5,12 +5,11 @@ A job whose parent is in the queue waits for it there (``afterok``), so a chain 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ground.errors import ConfigError
 from harness import worker
-from harness.claims import Claim
 from harness.cluster import needs
 from harness.cluster.backend import Backend
 from harness.cluster.home import Home
@@ -40,7 +39,8 @@ class Submitter:
     store: Store
     cluster: Cluster
     backend: Backend
-    claim: Claim
+    holds: Callable[[], bool]
+    """Whether we still have the lease."""
     environment: Mapping[str, str | None] = field(default_factory=dict)
     """What every job has besides its own."""
     made: list[Submission] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Submitter:
         exclude = tuple(sorted(survey.history.bad_nodes()))
         for layer in layers(self._room_for(survey, order)):
             for array in self._arrays(survey, layer, ids, limit, exclude):
-                if not self.claim.holds():  # somebody took us for dead and submits in our place
+                if not self.holds():  # somebody took us for dead and submits in our place
                     return
                 try:
                     made = self._submit(survey, array)
@@ -97,9 +97,7 @@ class Submitter:
 
     def _submit(self, survey: Survey, array: Array) -> Submission:
         for job in array.jobs:
-            if word := survey.standings[job.name].stands:
-                shelve(self.store.directory(job) / "record.json", word)
-            self.store.prepare(job)
+            self._make_ready(job, survey.standings[job.name].stands)
         tasks = [Task(path_of(job), (str(self.store.directory(job).absolute()),)) for job in array.jobs]
         try:
             return self._sbatch(array.request, tasks, array.after, array.threads)
@@ -108,6 +106,12 @@ class Submitter:
                 raise
         # Without the nodes that have failed there may be none left that would do.
         return self._sbatch(replace(array.request, exclude=()), tasks, array.after, array.threads)
+
+    def _make_ready(self, job: Job, stands: str) -> None:
+        """Everything that a job finds in its folder; ``stands``: why a record that is there counts no more."""
+        if stands:
+            shelve(self.store.directory(job) / "record.json", stands)
+        self.store.prepare(job)
 
     def _sbatch(self, request: Request, tasks: Sequence[Task], after: tuple[str, ...], threads: int) -> Submission:
         environment = {**worker.environment(threads), **self.environment}
