@@ -74,11 +74,17 @@ class Driver:
 
     def __post_init__(self) -> None:
         self.surveyor = Surveyor(self.store, self.jobs, self.cluster, self.backend, self.since)
+        self._learnt: set[str] = set()
         self._refused: dict[str, ConfigError] = {}  # not asked again: Slurm would be asked in vain twice a minute
 
     def look(self) -> Survey:
         """Where everything stands; changes nothing."""
-        return self.surveyor.survey()
+        survey = self.surveyor.survey()
+        for name, each in survey.standings.items():
+            if each.state == "done" and name not in self._learnt:
+                self._learnt.add(name)
+                self.estimates.add(each.job, each.look.seconds)
+        return survey
 
     def make(self) -> Pass:
         """One pass.

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from harness.cluster import outlook
 from harness.cluster.driver import Driver, Pass
 from harness.cluster.survey import Standing, Survey
-from harness.display import ending
+from harness.display import ending, numbers
 
 LINE_SECONDS = 60.0
+SHOWN = 8
+"""Jobs at work whose progress is told."""
 
 
 @dataclass
@@ -21,7 +23,7 @@ class Teller:
     driver: Driver
     _states: dict[str, str] = field(default_factory=dict)
     _said: str = ""
-    _shown: float = 0.0
+    _shown: float = field(default_factory=time.monotonic)
 
     def told(self, done: Pass) -> None:
         """After each pass."""
@@ -44,11 +46,18 @@ class Teller:
 
     def _all(self, survey: Survey) -> None:
         """The line for all: when something has changed, or a while has passed."""
-        words = f"{outlook.counts(survey)} {survey.queue.reachable}"
-        if words != self._said or time.monotonic() - self._shown > LINE_SECONDS:
+        words, late = (
+            f"{outlook.counts(survey)} {survey.queue.reachable}",
+            time.monotonic() - self._shown > LINE_SECONDS,
+        )
+        if words != self._said or late:
             self._said, self._shown = words, time.monotonic()
             driver = self.driver
             self._say(outlook.line(survey, driver.store, driver.cluster, driver.estimates))
+        if late:
+            at_work = [each.job for each in survey.standings.values() if each.state == "running"]
+            for job in at_work[:SHOWN]:
+                self._say(f"  {job.title}: {numbers(self.driver.store.progress(job))}")
 
     @staticmethod
     def _say(words: str) -> None:

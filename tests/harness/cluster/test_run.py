@@ -1,0 +1,154 @@
+"""``harness run --cluster`` from the command line, against the stand-in."""
+
+import itertools
+import os
+import signal
+
+import pytest
+
+from ground.errors import ConfigError
+from harness import cli
+from harness.cluster import keeper, run
+from slurm.cluster import Cluster
+from slurm.commands import Unavailable
+
+PROFILE = "description: of the tests\npoll_seconds: 0.01\n"
+
+
+@pytest.fixture
+def command(place, planned, slurm, monkeypatch, capsys):
+    """``command(*arguments)``: exit code and stderr of ``harness run 1 --cluster of.yaml ARGUMENTS``."""
+    (place.folder / "of.yaml").write_text(PROFILE)
+    monkeypatch.setattr(run, "Slurm", lambda: slurm)
+    monkeypatch.setattr(run, "PAUSE_SECONDS", 0.001)
+
+    def do(*arguments, profile="of.yaml"):
+        capsys.readouterr()
+        code = cli.main(["run", "1", "--profile", "toy.yaml", "--cluster", profile, *arguments])
+        return code, capsys.readouterr().err
+
+    return do
+
+
+def working(slurm):
+    """From now on Slurm gets on with its jobs now and then when somebody looks."""
+    look, looks = slurm.look, itertools.count(1)
+
+    def at_work(cluster, submissions):
+        if next(looks) % 3 == 0:
+            slurm.work()
+        return look(cluster, submissions)
+
+    slurm.look = at_work
+
+
+def test_it_stays_until_all_is_done(command, slurm):
+    working(slurm)
+    code, errors = command()
+    assert code == 0
+    assert "submitted 9 jobs in 4 arrays: 100, 101, 102, 103" in errors
+    assert "done   pretrain byol" in errors
+    assert errors.endswith("9 jobs: 9 done\n")
+    assert command()[1].splitlines()[1:] == ["9 jobs: 9 done"]
+
+
+def test_a_failure_is_said_with_its_log_and_what_waits_for_it(command, slurm, place):
+    place.fail("byol", "code")
+    working(slurm)
+    code, errors = command()
+    assert code == 1
+    assert "9 jobs: 6 done, 2 blocked, 1 failed" in errors
+    assert "failed: pretrain byol: code: RuntimeError: a bug in byol\n    log: runs/pretrain/byol.scenes.s0-" in errors
+    assert "blocked: 2 runs: waits for pretrain byol, which failed" in errors
+    place.mend("byol")
+    assert command("--rerun", "retry")[0] == 0
+
+
+def test_ctrl_c_leaves_the_jobs_where_they_are_and_says_how_to_go_on(command, slurm):
+    slurm.after_sbatch = lambda submission: os.kill(os.getpid(), signal.SIGINT) if len(slurm.calls) == 2 else None
+    code, errors = command()
+    assert code == 130
+    assert slurm.cancelled == []
+    assert "The jobs stay in the queue" in errors
+    assert "harness run 1 --profile toy.yaml --cluster of.yaml" in errors
+    assert "harness cancel --cluster of.yaml --store runs" in errors
+
+
+def test_detached_it_returns_at_once_and_says_who_looks_after_the_jobs(command, slurm, place):
+    code, errors = command("--detach")
+    assert (code, len(slurm.entries)) == (0, 9)
+    assert "nobody looks after them (field `keeper` of the cluster profile, see docs/cluster.md)" in errors
+    (place.folder / "kept.yaml").write_text(f"{PROFILE}keeper: {{}}\n")
+    code, errors = command("--detach", profile="kept.yaml")
+    assert (code, len(slurm.entries)) == (0, 10)
+    assert "the keeper 104 looks after them" in errors
+    assert slurm.calls[-1].tasks[0].name == keeper.TASK
+
+
+def test_never_submits_nothing(command, slurm):
+    assert command("--rerun", "never") == (0, "9 jobs: 9 missing\n")
+    assert slurm.calls == []
+
+
+def test_what_slurm_would_not_take_is_refused_before_anything_is_written(command, slurm, place):
+    def no(cluster, requests):
+        raise ConfigError("sbatch", "Slurm says: invalid partition", "Mend it.")
+
+    slurm.check = no
+    code, errors = command()
+    assert (code, errors) == (2, "harness: error: sbatch: Slurm says: invalid partition. Mend it.\n")
+    assert not (place.store / ".slurm").exists()
+
+
+def test_a_controller_that_is_away_at_first_is_waited_for(command, slurm):
+    looks = iter(range(100))
+    limit = slurm.limit
+
+    def away(cluster, requests):
+        raise Unavailable("sbatch", "Slurm says: Unable to contact slurm controller", "Wait.")
+
+    def later(cluster):
+        if next(looks) < 3:
+            raise Unavailable("scontrol", "Slurm says: Unable to contact slurm controller", "Wait.")
+        return limit(cluster)
+
+    slurm.check, slurm.limit = away, later
+    working(slurm)
+    code, errors = command()
+    assert code == 0
+    assert "Unable to contact slurm controller" in errors
+    assert errors.endswith("9 jobs: 9 done\n")
+
+
+def test_the_code_is_that_of_when_the_harness_began(command, slurm, place, monkeypatch):
+    given = []
+    submit = slurm.submit
+
+    def seen(*arguments, environment, **more):
+        given.append(environment["PYTHONPATH"].split(os.pathsep)[0])
+        return submit(*arguments, environment=environment, **more)
+
+    slurm.submit = seen
+    slurm.ends["pretrain/byol.scenes.s0"] = ["PREEMPTED"]
+    working(slurm)
+    assert command()[0] == 0
+    assert len(given) > 4
+    assert set(given) == {str(next((place.store / ".code").iterdir()).absolute())}
+
+
+def test_debug_runs_in_this_process(place, planned, capsys):
+    assert cli.main(["run", "1", "--only", "byol", "--profile", "toy.yaml", "--cluster", "debug"]) == 0
+    assert "3 jobs: 3 done" in capsys.readouterr().err
+    assert {pid for _, pid, _ in place.executions()} == {os.getpid()}
+
+
+def test_a_profile_says_what_a_keeper_gets():
+    profile = Cluster.model_validate({"description": "x", "partition": "p", "qos": "q", "keeper": {"memory": "1G"}})
+    asked = keeper.request(profile)
+    assert (asked.partition, asked.qos, asked.memory_mb, asked.minutes, asked.cpus_per_task) == (
+        "p",
+        "q",
+        1024,
+        1440,
+        1,
+    )
