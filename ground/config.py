@@ -48,7 +48,7 @@ def _counts(model: BaseModel, name: str) -> bool:
     declared = field.json_schema_extra
     rule = declared.get("identity", True) if isinstance(declared, dict) else True
     if rule == "unless default":
-        return bool(getattr(model, name) != field.get_default(call_default_factory=True))
+        return bool(_plain(getattr(model, name)) != _plain(field.get_default(call_default_factory=True)))
     return bool(rule)
 
 

@@ -55,6 +55,27 @@ class Model(Strict):
         return _without_removed(data, "branches")
 
 
+class Fast(Strict):
+    """Faster ways to the same numbers but for their rounding, on CUDA alone: a CPU's results are the same bits
+    whatever stands here. Being off is part of the key, since bits on CUDA are others then."""
+
+    norms: bool = later(True)
+    """Batch norm, ReLU and the addition of a shortcut in one pass over memory (Triton; one process)."""
+    stack: bool = later(True)
+    """Views of one size pass a network at once, each with batch-norm statistics of its own; needs ``norms``."""
+    infonce: bool = later(True)
+    """InfoNCE by a kernel that never writes a logit (Triton; with half precision)."""
+    colours: bool = later(True)
+    """Photometric work of a view in three passes over memory (Triton)."""
+    optimizer: bool = later(True)
+    """SGD in one kernel."""
+    recompute: bool = not_identity(True)
+    """Outputs of inner norms are worked out again in backward instead of kept: the same bits, less memory."""
+    graph: bool = later(False)
+    """Forward and backward pass recorded as a CUDA graph (one process, batch norm over the whole batch, losses that
+    neither draw nor look at their values on the host)."""
+
+
 class Train(Strict):
     """Length, batch and arithmetic."""
 
@@ -67,6 +88,7 @@ class Train(Strict):
     channels_last: bool = True
     threads: PositiveInt = 4
     """CPU threads of the arithmetic: they change the order of summation, so they are part of the key."""
+    fast: Fast = later(Fast())
     device: Literal["auto", "cpu", "cuda"] = not_identity("auto")
     workers: Annotated[int, Field(ge=0)] | Literal["auto"] = not_identity("auto")
     """Processes that cut views; 0 cuts in the training process, ``auto`` takes the cores that are ours."""

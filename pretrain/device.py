@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from ground.errors import ConfigError
 
@@ -16,3 +17,8 @@ def choose(wanted: str, field: str) -> torch.device:
     if wanted == "cuda" and not torch.cuda.is_available():
         raise ConfigError(field, "`cuda` is not available", f"Use {field}=auto or mend the driver.")
     return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def moved(values: Tensor, device: torch.device) -> Tensor:
+    """CPU tensors on ``device``; the host does not wait for the copy, as it would from memory that can be paged out."""
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)

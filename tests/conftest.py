@@ -1,9 +1,16 @@
 """What tests of several rooms need."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from ground import stopping
 from ground.stopping import Stopped
+
+if not Path("/dev/nvidiactl").exists():
+    # Without a GPU Triton's interpreter runs the kernels; it has to be asked before Triton is imported by anybody.
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 
 @pytest.fixture

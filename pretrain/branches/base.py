@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -51,6 +52,9 @@ class Seen:
 class Branch(nn.Module, ABC):
     """A loss; its ``weight`` is already in what ``forward`` returns."""
 
+    capturable = False
+    """Whether ``forward`` can be recorded as a CUDA graph: it neither draws nor looks at a tensor's values."""
+
     def __init__(self, config: BranchConfig) -> None:
         super().__init__()
         self.weight = config.weight
@@ -75,6 +79,10 @@ class Branch(nn.Module, ABC):
 
     def start_epoch(self, epoch: int) -> None:
         """Called before the first step of each epoch, counted from 0."""
+
+    def remembered(self) -> Callable[[], None]:
+        """What puts back what the forward pass just taken has left for ``end_step``: a replayed one leaves nothing."""
+        return lambda: None
 
     def end_step(self, view: int) -> None:
         """Called once after the optimiser's step; ``view`` is the one whose keys a queue takes."""

@@ -27,9 +27,12 @@ def regression(prediction: Tensor, target: Tensor) -> Tensor:
 class ImageContrastBranch(PairBranch):
     """InfoNCE of pooled features against a queue of image keys (MoCo-v2+; pangzss/PixCon mocov2_plus.py)."""
 
+    capturable = True
+
     def __init__(self, channels: int, config: ImageContrast) -> None:
         super().__init__(channels, config)
         self.temperature, self.block = config.temperature, config.query_block
+        self.fused = False
         self.fresh = FreshKeys(config.queue, config.projector.out)
 
     def direction(self, query: Tensor, key: Tensor, geometry: Geometry, views: tuple[int, int]) -> Tensor:
@@ -37,7 +40,12 @@ class ImageContrastBranch(PairBranch):
         queries = F.normalize(self.online(pool(query)).float(), dim=1)
         keys = F.normalize(self.momentum(pool(key)).float(), dim=1)
         self.fresh.keep(views[1], keys)
-        return queue_infonce(queries, keys, self.fresh.queue.keys, self.temperature, self.block).mean()
+        queue = self.fresh.queue.keys
+        return queue_infonce(queries, keys, queue, self.temperature, self.block, fused=self.fused).mean()
+
+    def remembered(self) -> Callable[[], None]:
+        """See ``Branch.remembered``."""
+        return self.fresh.remembered()
 
     def end_step(self, view: int) -> None:
         """Enqueue the step's keys of ``view``."""
@@ -50,6 +58,8 @@ class ImageRegressionBranch(PairBranch):
     With ``pool: after``, PixPro's instance loss (zdaxie/PixPro contrast/models/PixPro.py; methods.md 10), whose
     ``−2 cos`` differs by a constant.
     """
+
+    capturable = True
 
     def __init__(self, channels: int, config: ImageRegression) -> None:
         super().__init__(channels, config)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -23,6 +25,15 @@ class FreshKeys(nn.Module):
     def keep(self, view: int, keys: Tensor) -> None:
         """Remember this micro-batch's unit-norm keys (B, channels) of one view."""
         self._waiting.setdefault(view, []).append(keys.detach())
+
+    def remembered(self) -> Callable[[], None]:
+        """What makes the keys that wait now wait again."""
+        waiting = dict(self._waiting)
+
+        def put_back() -> None:
+            self._waiting = dict(waiting)
+
+        return put_back
 
     def enqueue(self, view: int) -> None:
         """Enqueue the keys of ``view`` (of the only view there is, where the loss has one direction) and forget all."""

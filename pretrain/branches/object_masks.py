@@ -16,6 +16,7 @@ from pretrain.branches.clustering import kmeans
 from pretrain.branches.detcon import choose_masks, detcon_loss, pool_masks
 from pretrain.branches.label_maps import transfer_labels
 from pretrain.branches.pixel import cells
+from pretrain.device import moved
 
 SPAN = 2
 """Number of the spanning view."""
@@ -80,7 +81,7 @@ class ObjectMasksBranch(ProjectedBranch):
         """
         share = labels.shape[0]
         everyone = torch.rand(world() * share, self.discovery.samples)
-        return everyone[rank() * share : (rank() + 1) * share].to(labels.device)
+        return moved(everyone[rank() * share : (rank() + 1) * share], labels.device)
 
     def _each(self, head: Callable[[Tensor], Tensor], maps: Tensor, labels: Tensor, ids: Tensor) -> Tensor:
         """``head`` of the features under every chosen mask: (B, samples, out)."""

@@ -23,6 +23,8 @@ class ObjectPairsBranch(Branch):
     openselfsup/models/orl.py.
     """
 
+    capturable = True
+
     def __init__(self, channels: int, config: ObjectPairs) -> None:
         super().__init__(config)
         self.terms = {term: float(getattr(config.terms, term)) for term in TERMS}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -26,10 +28,13 @@ class PixelContrastBranch(PairBranch):
     projections, normalised.
     """
 
+    capturable = True
+
     def __init__(self, channels: int, config: PixelContrast) -> None:
         super().__init__(channels, config)
         self.temperature, self.block = config.temperature, config.query_block
         self.matcher, self.reweight, self.group = config.matcher, config.reweight, config.group
+        self.fused = False
         self.fresh = FreshKeys(config.queue, config.projector.out)
 
     def direction(self, query: Tensor, key: Tensor, geometry: Geometry, views: tuple[int, int]) -> Tensor:
@@ -43,7 +48,8 @@ class PixelContrastBranch(PairBranch):
         self.fresh.keep(b, F.normalize(keys.mean(1), dim=1))
         index = found.index.unsqueeze(2).expand(-1, -1, keys.shape[2])
         positives = F.normalize(keys, dim=2).gather(1, index).flatten(0, 1)
-        losses = queue_infonce(queries, positives, self.fresh.queue.keys, self.temperature, self.block)
+        queue = self.fresh.queue.keys
+        losses = queue_infonce(queries, positives, queue, self.temperature, self.block, fused=self.fused)
         return weighted_mean(losses.view(batch, count), self._weights(found, geometry.masks[a]), self.group)
 
     def _weights(self, found: Match, in_box: Tensor) -> Tensor:
@@ -51,6 +57,10 @@ class PixelContrastBranch(PairBranch):
         if self.reweight is None:
             return found.valid.float()
         return semantic_weights(found.similarity, in_box.flatten(1), self.reweight.power) * found.valid
+
+    def remembered(self) -> Callable[[], None]:
+        """See ``Branch.remembered``."""
+        return self.fresh.remembered()
 
     def end_step(self, view: int) -> None:
         """Enqueue the step's pooled keys of ``view``."""

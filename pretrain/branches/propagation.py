@@ -41,6 +41,8 @@ class PixelPropagationBranch(PairBranch):
     its least, and 0 for a pair of views that do not meet.
     """
 
+    capturable = True
+
     def __init__(self, channels: int, config: PixelPropagation) -> None:
         super().__init__(channels, config)
         self.propagation = Propagation(config.projector.out, config)

@@ -23,6 +23,8 @@ class SceneInstancesBranch(ProjectedBranch):
     transport. Views 2, 3, … are the instances; one projector and one predictor serve scenes and instances.
     """
 
+    capturable = True
+
     def __init__(self, channels: int, config: SceneInstances) -> None:
         super().__init__(channels, config)
         self.terms, self.transport, self.instances = config.terms, config.transport, config.instances

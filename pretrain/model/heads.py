@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
-from torch import nn
+from typing import cast
+
+from torch import Tensor, nn
 
 from pretrain.branch_config import Head
 from pretrain.model.norm import SyncBatchNorm
 
 
-def perceptron(channels: int, head: Head) -> nn.Sequential:
+class Perceptron(nn.Sequential):
+    """Layers in their order; ``fused``, a norm and the ReLU after it are one."""
+
+    fused = False
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The layers' output for (N, channels) vectors: (N, out)."""
+        if not (self.fused and self.training):
+            return cast(Tensor, super().forward(input))
+        from pretrain.model.fused_norm import norm_act
+
+        layers, before = list(self), None
+        for layer, following in zip(layers, [*layers[1:], None], strict=True):
+            if isinstance(layer, nn.BatchNorm2d):
+                input = norm_act(layer, input, relu=isinstance(following, nn.ReLU))
+            elif not (isinstance(layer, nn.ReLU) and isinstance(before, nn.BatchNorm2d)):
+                input = layer(input)
+            before = layer
+        return input
+
+
+def perceptron(channels: int, head: Head) -> Perceptron:
     """``(Linear → (norm) → activation) × (layers − 1) → Linear`` on (N, channels) vectors.
 
     Layers before a norm keep their bias, as the released heads do (pangzss/PixCon mmselfsup/models/necks). A head on
@@ -26,7 +49,7 @@ def perceptron(channels: int, head: Head) -> nn.Sequential:
         for layer in layers:
             if isinstance(layer, nn.Linear):
                 truncated_normal(layer)
-    return nn.Sequential(*layers)
+    return Perceptron(*layers)
 
 
 def truncated_normal(layer: nn.Linear) -> None:

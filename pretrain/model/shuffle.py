@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ground.distributed import gather, rank
+from pretrain.device import moved
 from pretrain.model.norm import in_groups
 
 
@@ -17,7 +18,7 @@ def shuffled(network: nn.Module, images: Tensor, group: int) -> Tensor:
     """
     share = images.shape[0]
     everyone = gather(images)
-    order = torch.randperm(everyone.shape[0]).to(images.device)
-    first = rank() * share
-    features = gather(in_groups(network, everyone[order[first : first + share]], group))
-    return features[order.argsort()[first : first + share]]
+    order = torch.randperm(everyone.shape[0])
+    own = slice(rank() * share, (rank() + 1) * share)
+    features = gather(in_groups(network, everyone[moved(order[own], images.device)], group))
+    return features[moved(order.argsort()[own], images.device)]

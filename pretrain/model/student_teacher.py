@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import cast
 
 import torch
@@ -11,9 +12,11 @@ from torch import Tensor, nn
 from torchvision.models import ResNet
 
 from ground import backbones
+from ground.distributed import world
 from pretrain.branches.base import Branch, Geometry, Seen
 from pretrain.branches.registry import build_branch
 from pretrain.config import Model
+from pretrain.model.fused_pass import fused_pass
 from pretrain.model.norm import SyncBatchNorm, in_groups
 from pretrain.model.shuffle import shuffled
 
@@ -25,8 +28,12 @@ class FeatureMap(nn.Module):
         super().__init__()
         self.resnet = resnet
 
-    def forward(self, images: Tensor) -> Tensor:
-        """The C5 map."""
+        self.fused = self.recompute = False
+
+    def forward(self, images: Tensor, groups: int = 1) -> Tensor:
+        """The C5 map; ``groups`` equal parts of the batch have batch norms of their own, if ``fused``."""
+        if self.fused and self.training:
+            return fused_pass(self.resnet, images, groups, self.recompute)
         net = self.resnet
         x = net.maxpool(net.relu(net.bn1(net.conv1(images))))
         return cast(Tensor, net.layer4(net.layer3(net.layer2(net.layer1(x)))))
@@ -49,6 +56,8 @@ class StudentTeacher(nn.Module):
         self.branches = nn.ModuleDict({name: build_branch(channels, b) for name, b in config.branches.items()})
         for branch in self._branches():
             branch.attach(self.teacher)
+        self.stack = False
+        self._averaged: tuple[list[Tensor], list[Tensor]] | None = None
 
     def _branches(self) -> list[Branch]:
         return [cast(Branch, branch) for branch in self.branches.values()]
@@ -61,25 +70,33 @@ class StudentTeacher(nn.Module):
             geometry: where they lie.
         """
         read = [branch.views(self.symmetric) for branch in self._branches()]
-        student = {view: self._student(views[view]) for view in sorted(set().union(*(of for of, _ in read)))}
         with torch.no_grad():
             # In the order of their queries: ShuffleBN draws, and batch norms count, in the order of the passes.
             wanted = set().union(*(of for _, of in read))
             order = [view for view in (1, 0) if view in wanted] + sorted(wanted - {0, 1})
-            teacher = {view: self._teacher(views[view]) for view in order}
+            teacher = self._passed(self._teacher, views, order)
+        # After the teacher, whose passing maps then need not lie beside all that the student's backward keeps.
+        student = self._passed(self._student, views, sorted(set().union(*(of for of, _ in read))))
         seen = Seen(views, student, teacher, geometry)
         losses = {name: branch(seen) for name, branch in self.branches.items()}
         return losses, student[0].detach().float().mean((2, 3))
 
-    def _student(self, images: Tensor) -> Tensor:
+    def _passed(self, network: Callable[..., Tensor], views: tuple[Tensor, ...], order: list[int]) -> dict[int, Tensor]:
+        """The maps of the views in ``order``, one after the other or, of one size, at once."""
+        if not self.stack or self.norm.kind == "shuffle" or len({views[view].shape for view in order}) != 1:
+            return {view: network(views[view]) for view in order}
+        maps = network(torch.cat([views[view] for view in order]), groups=len(order))
+        return dict(zip(order, maps.chunk(len(order)), strict=True))
+
+    def _student(self, images: Tensor, **groups: int) -> Tensor:
         if self.norm.kind == "shuffle":
             return in_groups(self.student, images, self.norm.group)
-        return cast(Tensor, self.student(images))
+        return cast(Tensor, self.student(images, **groups))
 
-    def _teacher(self, images: Tensor) -> Tensor:
+    def _teacher(self, images: Tensor, **groups: int) -> Tensor:
         if self.norm.kind == "shuffle":
             return shuffled(self.teacher, images, self.norm.group)
-        return cast(Tensor, self.teacher(images))
+        return cast(Tensor, self.teacher(images, **groups))
 
     def averaged(self) -> tuple[list[Tensor], list[Tensor]]:
         """(teacher's, student's) parameters in the same order: backbone and projectors; predictors have no teacher."""
@@ -90,6 +107,15 @@ class StudentTeacher(nn.Module):
             [parameter for _, source in pairs for parameter in source.parameters()],
         )
 
+    @property
+    def capturable(self) -> bool:
+        """Whether a forward pass can be recorded as a CUDA graph: see ``Branch.capturable``. ShuffleBN draws."""
+        return self.norm.kind == "sync" and world() == 1 and all(branch.capturable for branch in self._branches())
+
+    def remembered(self) -> list[Callable[[], None]]:
+        """See ``Branch.remembered``."""
+        return [branch.remembered() for branch in self._branches()]
+
     def start_epoch(self, epoch: int) -> None:
         """Before the first step of an epoch, counted from 0."""
         for branch in self._branches():
@@ -98,7 +124,8 @@ class StudentTeacher(nn.Module):
     @torch.no_grad()
     def end_step(self, momentum: float, view: int) -> None:
         """After the optimiser: move the teacher (``m θ_k + (1 − m) θ_q``) and enqueue the keys of ``view``."""
-        teacher, student = self.averaged()
+        self._averaged = self._averaged or self.averaged()  # walking through all modules takes longer than the sum
+        teacher, student = self._averaged
         torch._foreach_lerp_(teacher, student, 1 - momentum)
         for branch in self._branches():
             branch.end_step(view)

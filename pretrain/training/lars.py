@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import overload
+from typing import cast, overload
 
 import torch
 from torch import Tensor
@@ -56,10 +56,11 @@ class Lars(torch.optim.Optimizer):
             moved = [parameter for parameter in group["params"] if parameter.grad is not None]
             if not moved:
                 continue
-            updates = [
-                parameter.grad if parameter.dim() == 1 else _adapted(parameter, parameter.grad, group)
-                for parameter in moved
-            ]
+            updates = [cast(Tensor, parameter.grad) for parameter in moved]
+            scaled = [number for number, parameter in enumerate(moved) if parameter.dim() != 1]
+            adapted = _adapted([moved[n] for n in scaled], [updates[n] for n in scaled], group)
+            for number, update in zip(scaled, adapted, strict=True):
+                updates[number] = update
             buffers = [self._buffer(parameter) for parameter in moved]
             torch._foreach_mul_(buffers, group["momentum"])
             torch._foreach_add_(buffers, updates)
@@ -75,9 +76,12 @@ class Lars(torch.optim.Optimizer):
         return buffer
 
 
-def _adapted(parameter: Tensor, gradient: Tensor, group: dict[str, float]) -> Tensor:
-    """The decayed gradient, scaled to ``eta`` times the parameter's norm."""
-    update = gradient.add(parameter, alpha=group["weight_decay"])
-    size, length = parameter.norm(), update.norm()
-    scale = group["eta"] * size / (length + group["epsilon"])
-    return update * torch.where((size > 0) & (length > 0), scale, torch.ones_like(scale))
+def _adapted(parameters: list[Tensor], gradients: list[Tensor], group: dict[str, float]) -> list[Tensor]:
+    """The decayed gradients, each scaled to ``eta`` times its parameter's norm."""
+    if not parameters:
+        return []
+    updates = torch._foreach_add(gradients, parameters, alpha=group["weight_decay"])
+    sizes, lengths = (torch.stack(torch._foreach_norm(tensors)) for tensors in (parameters, updates))
+    scales = group["eta"] * sizes / (lengths + group["epsilon"])
+    scales = torch.where((sizes > 0) & (lengths > 0), scales, torch.ones_like(scales))
+    return list(torch._foreach_mul(updates, list(scales.unbind())))

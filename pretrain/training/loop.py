@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -22,9 +22,11 @@ from ground.seeding import derive_seed, generator
 from ground.stopping import Stopped
 from pretrain.branches.base import Geometry
 from pretrain.config import PretrainConfig
+from pretrain.model.fast import TRITON, use_fast_paths
 from pretrain.model.norm import use_fused_norms
 from pretrain.model.student_teacher import StudentTeacher
 from pretrain.training.export import export_snapshot
+from pretrain.training.graph import GraphedPass, Passed
 from pretrain.training.monitor import Monitor, Outcome
 from pretrain.training.optimizer import build_optimizer
 from pretrain.training.schedule import learning_rate, teacher_momentum
@@ -51,15 +53,21 @@ class Trainer:
         self.model.to(self.device)
         if self.config.train.channels_last:
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if distributed.world() > 1 and self.device.type == "cuda":
+        cuda, fast = self.device.type == "cuda", self.config.train.fast
+        if distributed.world() > 1 and cuda:
             use_fused_norms(self.model)
+        if cuda:
+            use_fast_paths(self.model, fast)
         trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        self.optimizer = build_optimizer(self.config.optim, trained)
+        self.optimizer = build_optimizer(self.config.optim, trained, fused=fast.optimizer and cuda)
         self.scaler = GradScaler(self.device.type, enabled=self.config.train.precision == "fp16")
         # Buffers stay each process's own: queues are gathered already, batch norms synchronised already.
         self.network: nn.Module = self.model
         if distributed.world() > 1:
             self.network = DistributedDataParallel(self.model, broadcast_buffers=False)
+        self._pass: Callable[[tuple[Tensor, ...], Geometry], Passed] = self._passed
+        if cuda and fast.graph and self.config.train.accumulate == 1 and self.model.capturable:
+            self._pass = GraphedPass(self.model, self._passed)
 
     @property
     def parts(self) -> dict[str, checkpoint.Stateful]:
@@ -86,9 +94,11 @@ class Trainer:
         losses = {name: torch.stack([part[name] for part, _ in parts]).mean() for name in parts[0][0]}
         return Outcome(losses, torch.cat([pooled for _, pooled in parts]), batch.indices, rate, momentum)
 
-    def _accumulate(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
+    def _accumulate(self, batch: Batch) -> Passed:
         """Forward and backward of one micro-batch."""
-        views, geometry = self.to_device(batch)
+        return self._pass(*self.to_device(batch))
+
+    def _passed(self, views: tuple[Tensor, ...], geometry: Geometry) -> Passed:
         precision = self.config.train.precision
         with torch.autocast(self.device.type, dtype=_DTYPE[precision], enabled=precision != "fp32"):
             losses, pooled = self.network(views, geometry)
@@ -101,9 +111,13 @@ class Trainer:
         memory = torch.channels_last if self.config.train.channels_last else torch.contiguous_format
         images = []
         for view, shown in enumerate(self.layout.shown):
-            # In memory they are channels last; on a CPU, sums over another layout would round otherwise.
-            crops = batch.crops[view].to(self.device, non_blocking=True).contiguous()
-            colours = photometric.apply(crops, batch.flips[view], batch.drawn[view], shown.photometric)
+            crops = batch.crops[view].to(self.device, non_blocking=True)
+            drawn = (batch.flips[view], batch.drawn[view], shown.photometric)
+            if crops.is_cuda and TRITON and self.config.train.fast.colours:
+                colours = photometric.fused(crops, *drawn, _DTYPE[self.config.train.precision])
+            else:
+                # In memory they are channels last; on a CPU, sums over another layout would round otherwise.
+                colours = photometric.apply(crops.contiguous(), *drawn)
             images.append(colours.contiguous(memory_format=memory))
         masks, overlaps, boxes, flips, sizes = (
             tuple(view.to(self.device, non_blocking=True) for view in field)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from pretrain.device import moved
 from pretrain.view_config import Photometric
 from pretrain.views.draw import FIELDS
 
@@ -36,14 +37,28 @@ def apply(crops: Tensor, flips: Tensor, drawn: Tensor, photometric: Photometric)
     images = _jitter(images, drawn, photometric.jitter.kind)
     images = _on(images, _switch(drawn, "gray"), lambda x, _: grayscale(x).expand_as(x))
     sigma = drawn[:, _COLUMN["sigma"]]
-    images = _on(images, sigma > 0, lambda x, chosen: blur(x, sigma[chosen].to(x.device), photometric.blur_kernel))
+    images = _on(images, sigma > 0, lambda x, chosen: blur(x, moved(sigma[chosen], x.device), photometric.blur_kernel))
     images = _on(images, _switch(drawn, "solarize"), lambda x, _: torch.where(x >= SOLARIZE_THRESHOLD, 1 - x, x))
     return normalised(images)
 
 
+def fused(crops: Tensor, flips: Tensor, drawn: Tensor, photometric: Photometric, dtype: torch.dtype) -> Tensor:
+    """``apply`` by kernels on CUDA, in ``dtype`` and channels_last; all parameters go there in one copy."""
+    from pretrain.views import colour_kernels
+
+    return colour_kernels.view(
+        crops,
+        moved(torch.cat([drawn, flips.unsqueeze(1).to(drawn)], 1), crops.device),
+        blur=bool((drawn[:, _COLUMN["sigma"]] > 0).any()),
+        official=photometric.jitter.kind == "official",
+        kernel=photometric.blur_kernel,
+        dtype=dtype,
+    )
+
+
 def normalised(images: Tensor) -> Tensor:
     """Images less ImageNet's mean colour, over its deviation."""
-    mean, std = (torch.tensor(values, device=images.device).view(1, 3, 1, 1) for values in (MEAN, STD))
+    mean, std = (moved(torch.tensor(values), images.device).view(1, 3, 1, 1) for values in (MEAN, STD))
     return (images - mean) / std
 
 
@@ -58,7 +73,7 @@ def _on(images: Tensor, chosen: Tensor, operation: Callable[[Tensor, Tensor], Te
         return images
     if len(index) == len(images):
         return operation(images, index)
-    where = index.to(images.device)
+    where = moved(index, images.device)
     return images.index_copy(0, where, operation(images.index_select(0, where), index))
 
 
@@ -67,7 +82,7 @@ def _jitter(images: Tensor, drawn: Tensor, kind: str) -> Tensor:
     factors = {name: drawn[:, _COLUMN[name]] for name in ("brightness", "contrast", "saturation", "hue")}
 
     def factor(name: str, chosen: Tensor) -> Tensor:
-        return factors[name][chosen].to(images.device).view(-1, 1, 1, 1)
+        return moved(factors[name][chosen], images.device).view(-1, 1, 1, 1)
 
     if kind == "official":
         images = _on(

@@ -1,0 +1,80 @@
+"""A step's forward and backward pass recorded once as a CUDA graph: the host starts it with one call."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pretrain.branches.base import Geometry
+from pretrain.model.student_teacher import StudentTeacher
+
+Passed = tuple[dict[str, Tensor], Tensor]
+"""Losses by branch, and the student's pooled features."""
+WARM = 3
+"""Steps that are taken as they are: kernels are compiled and chosen in them."""
+
+
+class GraphedPass:
+    """``forward and backward`` of a batch: as it is for the first steps, from then on replayed.
+
+    Replaying runs the kernels that were recorded, on the same memory. What is returned, and the gradients, are
+    overwritten by the next call.
+
+    Args:
+        model: whose parameters get gradients; its branches are all ``capturable``.
+        work: the pass, without any wait for the device, any random number and any look at a tensor's values.
+    """
+
+    def __init__(self, model: StudentTeacher, work: Callable[[tuple[Tensor, ...], Geometry], Passed]) -> None:
+        self._model, self._work = model, work
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._calls = 0
+
+    def __call__(self, views: tuple[Tensor, ...], geometry: Geometry) -> Passed:
+        """The pass on a batch of always the same shapes; gradients must have been set to none."""
+        self._calls += 1
+        if self._calls <= WARM:
+            return self._work(views, geometry)
+        if self._graph is None:
+            self._record(views, geometry)
+        assert self._graph is not None
+        for kept, given in zip(_tensors(self._views, self._geometry), _tensors(views, geometry), strict=True):
+            kept.copy_(given, non_blocking=True)
+        self._graph.replay()
+        for parameter, gradient in self._gradients:
+            parameter.grad = gradient
+        for put_back in self._put_back:
+            put_back()
+        return self._passed
+
+    def _record(self, views: tuple[Tensor, ...], geometry: Geometry) -> None:
+        self._views = tuple(torch.empty_like(view) for view in views)
+        self._geometry = _like(geometry)
+        torch.cuda.synchronize()
+        gc.collect()
+        torch.cuda.empty_cache()  # the recording has a pool of its own
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self._passed = self._work(self._views, self._geometry)
+        self._gradients = [(parameter, parameter.grad) for parameter in self._model.parameters()]
+        self._put_back = self._model.remembered()
+        self._graph = graph
+
+
+def _tensors(views: tuple[Tensor, ...], geometry: Geometry) -> Iterator[Tensor]:
+    yield from views
+    for field in fields(geometry):
+        yield from getattr(geometry, field.name)
+
+
+def _like(geometry: Geometry) -> Geometry:
+    values: dict[str, Any] = {
+        field.name: tuple(torch.empty_like(value) for value in getattr(geometry, field.name))
+        for field in fields(geometry)
+    }
+    return Geometry(**values)
