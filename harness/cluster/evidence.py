@@ -10,7 +10,7 @@ from harness.cluster.failures import Evidence, Outcome
 from harness.endings import End
 from harness.store import Look
 from slurm.requests import Entry, Submission
-from slurm.tokens import log
+from slurm.tokens import ended, log
 
 LOG_BYTES = 4000
 
@@ -26,7 +26,7 @@ class Traces:
         self, directory: Path, look: Look, submission: Submission, index: int, entry: Entry | None
     ) -> tuple[Outcome, str]:
         """How a task of a submission, which has ended, did so, short of success."""
-        code = self._code(submission.token, index)
+        code = self._code(submission, index)
         identity = submission.id_of(index) if submission.job_id else ""
         attempt = look.attempt
         if attempt is not None and (attempt.owner is None or attempt.owner.slurm != identity):
@@ -46,29 +46,17 @@ class Traces:
             )
         )
 
-    def _code(self, token: str, index: int) -> int | None:
+    def _code(self, submission: Submission, index: int) -> int | None:
         """Exit code of the last start of a task, by its batch script; None if that did not live to tell."""
-        if token not in self._codes:
-            self._codes[token] = _codes(self._home / token)
-        return self._codes[token].get(index)
+        if submission.token not in self._codes:
+            told = ended(self._home, submission)
+            self._codes[submission.token] = {task: starts[-1].code for task, starts in told.items()}
+        return self._codes[submission.token].get(index)
 
 
 def _stopped(end: End) -> str:
     """What made an attempt go by itself; empty if it did not."""
     return "limit" if end.signal == "SIGUSR2" else end.signal
-
-
-def _codes(folder: Path) -> dict[int, int]:
-    """Task → exit code of its last start."""
-    try:
-        names = [name.split("-") for name in os.listdir(folder) if name.startswith("ended-")]
-    except FileNotFoundError:
-        return {}
-    last: dict[int, int] = {}
-    for parts in names:
-        if len(parts) == 3 and parts[1].isdigit() and parts[2].isdigit():
-            last[int(parts[1])] = max(int(parts[2]), last.get(int(parts[1]), 0))
-    return {index: int((folder / f"ended-{index}-{restart}").read_text()) for index, restart in last.items()}
 
 
 def tail(path: Path) -> str:
