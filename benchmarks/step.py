@@ -56,7 +56,7 @@ def _rows(
         elif turn and options.seconds and time.monotonic() - began > options.seconds:
             break
         for name, start in contenders.items():
-            if name in lost:
+            if name in lost or (turn and name == WHOLE and PUBLISHED in contenders):
                 continue
             try:
                 found[name].append(_turn(start, device))
@@ -66,12 +66,11 @@ def _rows(
             except torch.cuda.OutOfMemoryError:
                 lost.add(name)
             release(device)
-    rows = [_row(config, device, name, found[name] if name not in lost else []) for name in contenders]
-    _beside(rows)
-    _of_ceilings(rows, options, device, config)
-    for row in rows:
-        row.pop("turns", None)
-    return rows
+    rows = {name: _row(config, device, name, found[name] if name not in lost else []) for name in contenders}
+    if PUBLISHED in found and not lost & {PUBLISHED, OURS}:
+        _beside(config, rows, found)
+    _of_ceilings(list(rows.values()), options, device, config)
+    return list(rows.values())
 
 
 def _contenders(config: PretrainConfig, device: torch.device, official: ModuleType | None) -> dict[str, Start]:
@@ -84,7 +83,7 @@ def _contenders(config: PretrainConfig, device: torch.device, official: ModuleTy
 
     contenders: dict[str, Start] = {OURS: network, WHOLE: lambda: build(config, device).step}
     if official is not None and config.recipe in official.RECIPES:
-        return {PUBLISHED: lambda: published.step(official, config, device), OURS: network}
+        contenders = {PUBLISHED: lambda: published.step(official, config, device), **contenders}
     return contenders
 
 
@@ -98,7 +97,6 @@ def _row(config: PretrainConfig, device: torch.device, name: str, times: list[Ti
     if not times:
         return {**row, "what": f"{row['what']}: out of memory"}
     row["images/s"] = _images(config, times)
-    row["turns"] = Spread(tuple(config.train.batch / each.seconds.median for each in times))
     row["peak GiB"] = round(max(each.peak for each in times) / 2**30, 3)
     if all(each.held is not None for each in times):
         row["held GiB"] = round(max(each.held or 0 for each in times) / 2**30, 3)
@@ -110,13 +108,13 @@ def _images(config: PretrainConfig, times: list[Timed]) -> Spread:
     return Spread(tuple(config.train.batch / seconds for each in times for seconds in each.seconds.values))
 
 
-def _beside(rows: list[dict[str, Any]]) -> None:
-    """Shares of the published step's numbers, turn by turn."""
-    theirs = next((row for row in rows if row["what"].startswith(PUBLISHED) and "images/s" in row), None)
-    for row in rows:
-        if theirs is not None and row is not theirs and "images/s" in row:
-            row["× published"] = ratio(row["turns"], theirs["turns"])
-            row["× peak"] = short(row["peak GiB"] / theirs["peak GiB"]) if theirs["peak GiB"] else "-"
+def _beside(config: PretrainConfig, rows: dict[str, dict[str, Any]], found: dict[str, list[Timed]]) -> None:
+    """Ours as shares of the published step's numbers, turn by turn."""
+    speeds = {name: Spread(tuple(config.train.batch / each.seconds.median for each in found[name])) for name in found}
+    ours, theirs = rows[OURS], rows[PUBLISHED]
+    ours["× published"] = ratio(speeds[OURS], speeds[PUBLISHED])
+    if theirs["peak GiB"]:
+        ours["× peak"] = short(ours["peak GiB"] / theirs["peak GiB"])
 
 
 def _of_ceilings(rows: list[dict[str, Any]], options: Options, device: torch.device, config: PretrainConfig) -> None:

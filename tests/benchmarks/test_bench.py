@@ -139,9 +139,11 @@ def test_a_published_step_is_measured_beside_ours_and_compared_turn_by_turn(tmp_
     rows = found["sections"][0]["rows"]
     assert (code, found["options"]["official"]) == (0, True)
     assert [row["recipe"] for row in rows if row["what"].startswith(PUBLISHED)] == ["pixcon-sr"]
-    ours, theirs = rows[1], rows[0]
+    theirs, ours, whole = rows[:3]
     pairs = zip(ours["images/s"]["values"], theirs["images/s"]["values"], strict=True)  # one step a turn
     assert ours["× published"]["values"] == pytest.approx([a / b for a, b in pairs])
+    assert "× published" not in whole  # it does more
+    assert len(whole["images/s"]["values"]) == 1
     assert "× published" not in rows[-1]
 
 
