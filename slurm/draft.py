@@ -81,6 +81,7 @@ def _rest(site: Site) -> list[str]:
         "#   - module load cuda",
         f"# pre-emption: {mode}; a job has {settings.get('KillWait', '?')} after SIGTERM",
         f"# arrays: at most {settings.get('MaxArraySize', '?')} tasks (max_array; asked of Slurm each time)",
+        "# keeper: {hours: 12}  # a small job that looks after the others where `harness run --detach` has returned",
         f"accounting: {json.dumps(accounted)}       # whether sacct is worth asking",
     ]
 
