@@ -71,6 +71,8 @@ class Driver:
     environment: Callable[[], Environment] = dict
     """What the jobs that are submitted next have besides their own, e.g. where their code is."""
     since: float = field(default_factory=time.time)
+    asked_to_stop: Callable[[], bool] = lambda: False
+    """Looked at between two submissions."""
 
     def __post_init__(self) -> None:
         self.surveyor = Surveyor(self.store, self.jobs, self.cluster, self.backend, self.since)
@@ -130,6 +132,10 @@ class Driver:
             self.backend.cancel([identity for task, _ in survey.cancel if (identity := task.id)])
             home.journal.ended([ending for _, ending in survey.cancel])
             done.called_off = len(survey.cancel)
+
+    def _may(self, claim: Claim) -> Callable[[], bool]:
+        """Whether to submit more: not once somebody took us for dead, or us ourselves are asked to stop."""
+        return lambda: claim.holds() and not self.asked_to_stop()
 
     def _submit(self, done: Pass, claim: Claim, wanted: Sequence[Job]) -> None:
         seconds = {job.name: self.estimates.seconds(job) for job in wanted}

@@ -73,6 +73,7 @@ def follow(driver: Driver) -> tuple[Survey, int]:
     """
     teller = Teller(driver)
     with signals() as received:
+        driver.asked_to_stop = lambda: bool(received)
         while True:
             done = driver.make()
             teller.told(done)

@@ -9,10 +9,11 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from harness.cluster import retries
+from harness import endings
+from harness.cluster import needs, retries
 from harness.cluster.backend import Backend
 from harness.cluster.evidence import Traces
-from harness.cluster.failures import Outcome
+from harness.cluster.failures import NO_FAILURES, Outcome
 from harness.cluster.home import Home
 from harness.cluster.journal import Ending, History
 from harness.cluster.retries import Case, Step
@@ -22,6 +23,7 @@ from slurm.cluster import Cluster
 from slurm.requests import Entry, Queue, Submission
 
 NEVER = "DependencyNeverSatisfied"
+HELD = "launch failed requeued held"
 BAD_ENDS = frozenset({"failed", "blocked"})
 
 
@@ -51,6 +53,11 @@ class Live:
         """Whether it waits for something that will not come."""
         return self.entry is not None and NEVER in self.entry.reason
 
+    @property
+    def held(self) -> bool:
+        """Whether Slurm keeps it in the queue for good after a node that could not start it."""
+        return self.entry is not None and self.entry.phase == "pending" and HELD in self.entry.reason.casefold()
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -73,7 +80,10 @@ class Standing:
 
     @property
     def why(self) -> str:
-        """Why it is not done, in words: what went wrong last, if anything did."""
+        """Why it is not done, in words: what went wrong last, if anything did, and what comes."""
+        bad = [each for each in self.endings if each.outcome not in NO_FAILURES]
+        if self.state in {"preempted", "interrupted"} and bad and bad[-1].words not in self.step.words:
+            return f"{bad[-1].words}; {self.step.words}"
         return self.step.words
 
     @property
@@ -197,6 +207,8 @@ class Surveyor:
                 continue
             elif each.never:
                 found.call_off(each, _ending(job, each, "orphan", "what it waited for did not end well"))
+            elif each.held:
+                found.call_off(each, _ending(job, each, "node", "its node could not start it, and Slurm holds it back"))
             elif live is None:
                 live = each
             else:
@@ -209,13 +221,14 @@ class Surveyor:
         parents = [found.standings[each.name] for each in job.parents.values() if each.name in found.standings]
         blocking = next((each for each in parents if each.state in BAD_ENDS), None)
         path = path_of(job)
+        counted = found.history.counted(path)
         case = Case(
             job=job,
             look=look,
             live=live is not None,
             reachable=found.queue.reachable,
-            counted=found.history.counted(path),
-            hours=self._hours(job, look),
+            counted=counted,
+            hours=self._hours(job, look, counted),
             withdrawn=found.history.cancelled.get(path, 0.0) > max(self._since, submitted),
             blocked_by=blocking.job if blocking else None,
         )
@@ -225,9 +238,9 @@ class Surveyor:
             live = None
         requeued = bool(live and live.entry and live.entry.restarts)
         state = retries.state(case, step, requeued=requeued)
-        endings = tuple(found.history.endings.get(path, ()))
+        history = tuple(found.history.endings.get(path, ()))
         stands = "gone" if gone else "failed" if look.state == "failed" else ""
-        return Standing(job, replace(look, state=state), live, endings, step, stands)
+        return Standing(job, replace(look, state=state), live, history, step, stands)
 
     def _judge(self, job: Job, look: Look, task: Live, found: Survey, traces: Traces) -> Ending:
         withdrawn = found.history.cancelled.get(path_of(job), 0.0) >= task.submission.created
@@ -238,10 +251,14 @@ class Surveyor:
         ending = _ending(job, task, outcome, words)
         return ending if ending.nodes else replace(ending, nodes=_node(look, task))
 
-    def _hours(self, job: Job, look: Look) -> float:
+    def _hours(self, job: Job, look: Look, counted: Sequence[Ending]) -> float:
+        """At work over all attempts, by what they say themselves; one that was ended at its limit was there so long."""
         if look.state not in {"running", "interrupted"}:
             return 0.0
-        return float(self._store.progress(job).get("seconds", 0.0)) / 3600
+        ends = endings.all_of(self._store.directory(job) / "attempts").values() if counted else ()
+        limits = sum(each.outcome == "timeout" for each in counted) * needs.resources(self._cluster, job.kind).hours
+        told = float(self._store.progress(job).get("seconds", 0.0)), sum(end.seconds for end in ends if end)
+        return max(*(seconds / 3600 for seconds in told), limits)
 
 
 def path_of(job: Job) -> str:

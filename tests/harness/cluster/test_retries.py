@@ -112,6 +112,26 @@ def test_the_hours_of_all_attempts_are_bounded(drive, slurm, one, place, cluster
     assert "3 h 00 min of work, and 2 h 00 min is the most" in next(iter(driver.look().standings.values())).why
 
 
+def test_jobs_that_are_ended_at_their_limit_and_never_say_a_word_are_given_up_in_the_end(drive, slurm, one, cluster):
+    slurm.ends[BYOL] = ["TIMEOUT"] * 20
+    short = cluster.model_copy(update={"max_hours": 100.0})  # of 24 each
+    last = passes(drive(jobs=one, cluster=short), slurm, 3)
+    assert len(last.survey.history.endings) == 1
+    assert last.settled is False
+    place = Store(drive().store.root).directory(one[0])
+    claims.acquire(place / "attempts").end(End("stopped", 1.0))
+    passes(drive(jobs=one, cluster=short), slurm, 5)
+    assert len(slurm.calls) == 5
+    assert state(drive(jobs=one, cluster=short)) == ("failed", "give up")
+
+
+def test_a_task_that_slurm_holds_back_after_a_bad_node_is_submitted_anew(drive, slurm, one):
+    driver = drive(jobs=one)
+    driver.make()
+    slurm.say("pretrain/byol", "pending", "PENDING", "launch failed requeued held", restarts=1)
+    assert (driver.make().called_off, len(slurm.calls)) == (1, 2)
+
+
 def test_failures_are_counted_in_the_store_and_forgiven_when_somebody_asks(drive, slurm, one):
     slurm.ends[BYOL] = ["FAILED"] * 5
     for _ in range(5):  # another harness each time
