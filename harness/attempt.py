@@ -19,6 +19,7 @@ from typing import Any, Literal
 from ground import stopping
 from ground.errors import StorageError, UserError
 from ground.files import storage_errors, write_json
+from ground.progress import Report
 from ground.stopping import Stopped
 from harness import allocation, claims, failures, provenance, records, work
 from harness.endings import End
@@ -147,7 +148,7 @@ class Attempt:
         return end
 
 
-def doing(job: Job, directory: Path, report: Any) -> tuple[Mapping[str, float], Error | None]:
+def doing(job: Job, directory: Path, report: Report) -> tuple[Mapping[str, float], Error | None]:
     """Let the room of a job do it; the metrics, or the class and the words of a failure.
 
     Raises:

@@ -27,6 +27,8 @@ from harness import allocation, claims, endings
 LAUNCH = "HARNESS_LAUNCH"
 """Variable that names a start where neither Slurm nor a common parent process does."""
 LOOK_SECONDS = 0.5
+WATCH_SECONDS = 2.0
+"""Between two looks for a fault while the room works: for weeks, on a file system that others use."""
 PATIENCE_SECONDS = 600.0
 """How long the others wait for the first process's decision; it may have to wait for a dead owner's heartbeat."""
 FAREWELL_SECONDS = 120.0
@@ -73,7 +75,7 @@ class Ranks:
         """What another process has failed at, waited for so long; its own fault before what may follow from others'."""
         deadline = time.monotonic() + seconds
         while True:
-            faults = [_read(self.folder / f"fault-{rank}.json") for rank in range(1, self.world)]
+            faults = [_read(path) for path in sorted(self.folder.glob("fault-*.json"))]
             found = sorted((each for each in faults if each), key=lambda each: each["kind"] in NODE_FAULTS)
             if found or time.monotonic() >= deadline:
                 return found[0] if found else None
@@ -135,7 +137,7 @@ class Watch:
             self._thread.join()
 
     def _look(self) -> None:
-        while self._ranks and not self._over.wait(LOOK_SECONDS):
+        while self._ranks and not self._over.wait(WATCH_SECONDS):
             if (fault := self._ranks.fault()) and not self._over.wait(ROUND_SECONDS):
                 self._act(fault)
                 return
