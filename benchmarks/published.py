@@ -59,4 +59,4 @@ def _inputs(config: PretrainConfig, device: torch.device) -> tuple[tuple[Tensor,
     training = build(config, device)
     views, geometry = training.trainer.to_device(training.batch)
     masks = tuple(mask.long() for mask in geometry.masks)
-    return tuple(view.contiguous() for view in views[:2]), masks
+    return tuple(view.float().contiguous() for view in views[:2]), masks
