@@ -8,19 +8,15 @@ from argparse import Namespace
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 from ground.cores import usable
 from ground.errors import ConfigError
-from ground.networks import BackboneName
-from harness import aging, forecast_text, policy, status
+from harness import aging, forecast_text, plan_text, policy, status
 from harness import plan as planning
 from harness.cluster import needs
 from harness.cluster.home import Home
-from harness.columns import aligned
 from harness.estimate import Estimates, duration, learn
-from harness.imports import network_of
-from harness.jobs import Job
 from harness.plan import Plan, Request
 from harness.schedule import wall_clock
 from harness.speed import Speed
@@ -214,7 +210,7 @@ def _show_submissions(plan: Plan, store: Store, cluster: clusters.Cluster, estim
 
 def _show_here(plan: Plan, looks: Mapping[str, Look], estimates: Estimates, options: Namespace) -> None:
     """The jobs of a plan, and how long they take on this machine."""
-    print("\n".join(_groups(plan, looks, estimates)))
+    print("\n".join(plan_text.groups(plan, looks, estimates)))
     left = [job for job in plan.jobs if looks[job.name].state not in {"done", "failed", "blocked"}]
     if left:
         seconds = {job.name: estimates.seconds(job) for job in left}
@@ -227,32 +223,6 @@ def _show_here(plan: Plan, looks: Mapping[str, Look], estimates: Estimates, opti
         print(f"{len(plan.jobs)} jobs: {status.counts(looks.values())}; nothing to run")
     else:
         print(NOTHING)
-
-
-def _groups(plan: Plan, looks: Mapping[str, Look], estimates: Estimates) -> list[str]:
-    """Jobs of equal recipe, task and state, one line each."""
-    groups: dict[tuple[str, str, str], list[Job]] = {}
-    for job in plan.jobs:
-        what = job.task or (job.kind if job.recipe else job.title)
-        groups.setdefault((looks[job.name].state, job.recipe or "", what), []).append(job)
-    rows = [("state", "recipe", "what", "runs", "each")]
-    for (state, recipe, what), jobs in groups.items():
-        runs = " ".join(str(job.run) for job in jobs if job.run is not None)
-        rows.append((state, recipe, what, runs, _each(plan, jobs[0], estimates)))
-    return aligned(rows)
-
-
-def _each(plan: Plan, job: Job, estimates: Estimates) -> str:
-    """How long a job takes; where the profile guessed for another network than the job's, in which way that is off."""
-    words = duration(estimates.seconds(job))
-    if job.task is None or estimates.measured(job):
-        return words
-    sizes: tuple[str | None, ...] = get_args(BackboneName)  # the largest first
-    own, usual = network_of(job.config), network_of(plan.profile.task(job.task).model_dump(mode="json"))
-    if own == usual or own not in sizes or usual not in sizes:
-        return words
-    off = "longer" if sizes.index(own) < sizes.index(usual) else "shorter"
-    return f"{words} (another network: {off} than this guess)"
 
 
 def notes(plan: Plan, store: Store, looks: Mapping[str, Look], why: Mapping[str, str] | None = None) -> None:
