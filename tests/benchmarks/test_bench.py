@@ -129,7 +129,8 @@ def test_a_published_step_is_measured_beside_ours_and_compared_turn_by_turn(tmp_
     (tmp_path / "published.py").write_text(
         "import torch\nRECIPES = ('pixcon-sr',)\n"
         "class Step:\n    def step(self, views, masks):\n"
-        "        assert masks[0].dtype == torch.int64 and views[0].is_contiguous()\n        assert views[0].dtype == torch.float32\n"
+        "        assert masks[0].dtype == torch.int64 and views[0].is_contiguous()\n"
+        "        assert views[0].dtype == torch.float32\n"
         "        return torch.ones(64, 64) @ torch.ones(64, 64)\n"
         "def build(recipe, device, precision, batch):\n    return Step()\n"
     )
