@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import pickle
 import signal
 from types import SimpleNamespace
 
@@ -91,3 +92,29 @@ def test_a_signal_to_all_processes_of_a_job_ends_no_worker(tiny, photos, number)
     assert len(list(batches)) == 9
     worker.join(timeout=20)
     assert worker.exitcode == 0
+
+
+def test_memory_that_a_process_keeps_is_mapped_once(dataset, monkeypatch):
+    """As `Batch.pin_memory` does where there is a GPU."""
+    sampler = StepSampler(20, 4, epochs=4, seed=3)
+    loader = DataLoader(dataset(kept=3), batch_size=None, sampler=sampler, num_workers=2, prefetch_factor=2)
+    plain = dataset()
+    monkeypatch.setattr(torch.Tensor, "pin_memory", torch.Tensor.clone)
+    pinned, places = [], []
+    for batch in loader:
+        places.append(batch.memory.data_ptr())
+        pinned.append(batch.pin_memory())
+    assert len(set(places)) == 6
+    assert all(
+        all(map(torch.equal, tensors(batch), tensors(plain[wanted])))
+        for batch, wanted in zip(pinned, sampler, strict=True)
+    )
+    assert pinned[0].crops[0].is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_batch_comes_through_pickle_whole(dataset):
+    batch = dataset()[[(0, 0), (0, 1)]]
+    for each in (batch, batch.part(slice(1, 2))):
+        again = pickle.loads(pickle.dumps(each))
+        assert again.indices == each.indices
+        assert all(map(torch.equal, tensors(again), tensors(each)))
