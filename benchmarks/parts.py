@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.base import Options, Section, Spread, say
-from benchmarks.timing import device_of, release, timed, wait_for
+from benchmarks.timing import clock, device_of, release, timed, wait_for
 from benchmarks.training import Training, build, settings
 from pretrain.branches.base import Seen
 from pretrain.config import Train
@@ -33,7 +32,7 @@ class Clock:
     def now(self) -> Any:
         """A point in time: on a GPU that of the device, known when it gets there."""
         if self.device.type != "cuda":
-            return time.perf_counter()
+            return clock()
         mark = torch.cuda.Event(enable_timing=True)
         mark.record()
         return mark
@@ -103,55 +102,55 @@ def _row(recipe: str, batch: int, part: str, seconds: Spread, whole: Spread) -> 
 
 def _within(training: Training, device: torch.device, repeats: int) -> tuple[dict[str, Spread], Spread]:
     """Seconds of every part, and of the step."""
-    clock = Clock(device)
-    _wire(training, clock)
+    watch = Clock(device)
+    _wire(training, watch)
     for _ in range(WARM[device.type]):
         training.step()
-    clock.read()
+    watch.read()
     turns = []
     for _ in range(repeats):
-        began = clock.now()
+        began = watch.now()
         training.step()
-        clock.note("", began)
-        turns.append(clock.read())
+        watch.note("", began)
+        turns.append(watch.read())
     whole = Spread(tuple(turn.pop("") for turn in turns))
     parts = {name: Spread(tuple(turn.get(name, 0.0) for turn in turns)) for name in turns[0]}
     rest = [step - sum(turn.values()) for step, turn in zip(whole.values, turns, strict=True)]
     return {**parts, "the rest": Spread(tuple(rest))}, whole
 
 
-def _wire(training: Training, clock: Clock) -> None:
+def _wire(training: Training, watch: Clock) -> None:
     """Have the trainer's parts noted. Going back meets the branches first, then the student: the first gradient that
     reaches the student's maps parts the two."""
     trainer = training.trainer
-    model, back = trainer.model, [clock.now()]
-    clock.around(trainer, "to_device", LOAD)
-    clock.over(model.teacher, TEACHER)
-    clock.over(model.student, STUDENT)
+    model, back = trainer.model, [watch.now()]
+    watch.around(trainer, "to_device", LOAD)
+    watch.over(model.teacher, TEACHER)
+    watch.over(model.student, STUDENT)
     for name, branch in model.branches.items():
-        clock.over(branch, f"branch `{name}`, forth")
+        watch.over(branch, f"branch `{name}`, forth")
 
     def reached(_: Tensor) -> None:
         if len(back) == 1:
-            clock.note(BRANCHES_BACK, back[0])
-            back.append(clock.now())
+            watch.note(BRANCHES_BACK, back[0])
+            back.append(watch.now())
 
     def watched(maps: Tensor) -> None:
         maps.register_hook(reached)
 
     model.student.register_forward_hook(lambda _, __, maps: watched(maps))
-    model.register_forward_hook(lambda *_: back.__setitem__(slice(None), [clock.now()]))
+    model.register_forward_hook(lambda *_: back.__setitem__(slice(None), [watch.now()]))
     plain = trainer.scaler.step
 
     def optimise(optimizer: torch.optim.Optimizer) -> Any:
-        clock.note(STUDENT_BACK, back[-1])
-        began = clock.now()
+        watch.note(STUDENT_BACK, back[-1])
+        began = watch.now()
         result = plain(optimizer)
-        clock.note(OPTIMIZER, began)
+        watch.note(OPTIMIZER, began)
         return result
 
     trainer.scaler.step = optimise  # type: ignore[method-assign]
-    clock.around(model, "end_step", AVERAGE)
+    watch.around(model, "end_step", AVERAGE)
 
 
 def _branches_alone(training: Training, device: torch.device, repeats: int) -> dict[str, Spread]:

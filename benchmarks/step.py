@@ -141,6 +141,7 @@ def _notes(device: torch.device, options: Options) -> list[str]:
     ]
     if device.type == "cpu":
         notes.append("Peaks on a CPU are what the first step takes above what it finds: weights do not count.")
+        notes.append("On one thread seconds are of the processor, else of the clock on the wall.")
     if options.official:
         notes.append("Published and ours in turn, each built anew; the ratio is of the medians turn by turn.")
     return notes

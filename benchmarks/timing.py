@@ -37,6 +37,11 @@ def wait_for(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
+def clock() -> float:
+    """Seconds on a CPU: of the processor where one thread computes, which no other work on the machine lengthens."""
+    return time.process_time() if torch.get_num_threads() == 1 else time.perf_counter()
+
+
 def timed(work: Callable[[], object], device: torch.device, *, warm: int, passes: int) -> Timed:
     """``passes`` passes, timed one by one, after ``warm`` (at least one) that are not.
 
@@ -49,9 +54,9 @@ def timed(work: Callable[[], object], device: torch.device, *, warm: int, passes
             work()
         taken, values = _taken(work), []
         for _ in range(passes):
-            began = time.perf_counter()
+            began = clock()
             work()
-            values.append(time.perf_counter() - began)
+            values.append(clock() - began)
         return Timed(Spread(tuple(values)), taken)
     work()
     wait_for(device)
