@@ -169,6 +169,7 @@ def _parser() -> Parser:
     drawing(figure)
     _tables(figure)
     _running(figure)
+    figure.set_defaults(cluster=None)  # of those that only show runs: where they ran
     _data_commands(commands, settings)
     _cluster_commands(commands)
     _weights_commands(commands)

@@ -48,6 +48,7 @@ def show_figure(options: Namespace) -> int:
     for path in drawings:
         page.format_of(path)  # before anything runs
     if options.name in FIGURES:
+        options.cluster = options.cluster or "local"
         return FIGURES[options.name](options, drawings, numbers)
     if numbers and options.out:
         remedy = "harness table --format csv-long has a table's numbers."
@@ -73,7 +74,7 @@ def attention(options: Namespace, drawings: list[Path], numbers: list[Path]) -> 
     nets = {name: network.from_file(path) for name, path in files.items()}
     nets |= {name: network.from_tensors(each.tensors, each.source) for name, each in others.items()}
     if not nets:
-        return code or 1
+        return code or int(not options.detach)
     side = options.side or _side(plan, recipes)
     rows, said = _maps(figure_images.chosen(wished, plan, PICTURES["1"]), nets, side)
     from results.figures import attention as drawing
@@ -119,7 +120,7 @@ def matches(options: Namespace, drawings: list[Path], numbers: list[Path]) -> in
     plan, code = _pretrained(keeping(wanted, recipe), (recipe,), options)
     done = _done(plan, Store(wanted.store), (recipe,))
     if not done:
-        return code or 1
+        return code or int(not options.detach)
     from pretrain.inspect import images
     from results.figures import matches as drawing
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from ground.errors import ConfigError, UserError
 from harness import display, snapshot
 from harness.cluster import keeper, needs, outlook, rerun
-from harness.cluster.backend import Backend, Slurm
+from harness.cluster.backend import Backend, Environment, Slurm
 from harness.cluster.driver import Driver
 from harness.cluster.home import Home
 from harness.cluster.survey import Survey
@@ -23,6 +23,7 @@ from harness.estimate import Estimates, duration, learn
 from harness.plan import Plan
 from harness.reconcile import signals
 from harness.store import Store
+from slurm import tokens
 from slurm.cluster import Cluster
 from slurm.commands import Unavailable
 
@@ -54,7 +55,7 @@ def bring(
             plan.source.generate(report)
         plan = build()
     # Once: what is submitted anew in the night is not what somebody is editing then.
-    environment = cache(lambda: snapshot.take(store.root).environment())
+    environment = cache(lambda: _code(store))
     driver = Driver(store, plan.jobs, cluster, backend, Estimates(plan.profile.seconds), environment, began)
     learn(driver.estimates, store, plan.jobs)
     Home(store).remember(options.cluster, cluster)
@@ -64,6 +65,13 @@ def bring(
         return plan, detach(plan, driver, options)
     survey, number = follow(driver)
     return plan, summary(plan, driver, survey, options, number)
+
+
+def _code(store: Store) -> Environment:
+    """Where jobs find the code as it is now. Copies that nothing runs from any more go."""
+    told = (tokens.read(folder) for folder in tokens.folders(Home(store).submissions))
+    snapshot.sweep(store.root, [each[1].environment.get("PYTHONPATH") or "" for each in told if each is not None])
+    return snapshot.take(store.root).environment()
 
 
 def follow(driver: Driver) -> tuple[Survey, int]:
