@@ -59,7 +59,8 @@ class GraphedPass:
         gc.collect()
         torch.cuda.empty_cache()  # the recording has a pool of its own
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        # Other threads, the loader's that pins memory, may go on with what a recording forbids.
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             self._passed = self._work(self._views, self._geometry)
         self._gradients = [(parameter, parameter.grad) for parameter in self._model.parameters()]
         self._put_back = self._model.remembered()
