@@ -17,6 +17,8 @@ from pathlib import Path
 from ground.config import Settings, merge, read_yaml, suggest
 from ground.errors import ConfigError
 
+KINDS = ("recipes", "tasks", "tables", "profiles", "clusters")
+
 
 @cache
 def catalog(kind: str, home: Path) -> dict[str, Path]:

@@ -10,10 +10,11 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, entry_points, version
 from pathlib import Path
 from typing import Any
 
+from ground import catalog
 from harness import allocation
 
 PACKAGES = (
@@ -28,14 +29,16 @@ ABOUT = "taken.json"
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that shape a result; those not installed are left out."""
+    """Versions of Python and of the packages that shape a result, those included whose recipes, tasks or tables are found
+    by entry points; what is not installed is left out."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    points = (point for kind in catalog.KINDS for point in entry_points(group=f"harness.{kind}"))
+    return found | {point.dist.name: point.dist.version for point in points if point.dist}
 
 
 def code(source: Path = Path(__file__)) -> dict[str, str | bool]:

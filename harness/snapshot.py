@@ -1,7 +1,8 @@
 """The code as it was when jobs were handed to a cluster: ``STORE/.code/<hash>/``, from which they run.
 
 The hash is that of the rooms' files, so equal code is kept once. What other packages bring (recipes, tasks and tables
-by entry points, and every library) is not copied: a job runs with what is installed when it starts.
+by entry points, and every library) is not copied: a job runs with what is installed when it starts, and its record says
+which version that was.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import shutil
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 
 from ground.errors import StorageError
@@ -24,9 +24,8 @@ from harness import provenance
 HOME = ".code"
 DIGITS = 20
 """Of the hash in a folder's name."""
-YOUNG_SECONDS = 24 * 3600.0
-"""A snapshot taken since then is not swept: who took it may be about to submit."""
-_KINDS = ("recipes", "tasks", "tables", "clusters", "profiles")
+YOUNG_SECONDS = 30 * 24 * 3600.0
+"""A snapshot taken since then is not swept: who took it, and stays, may yet submit jobs that run from it."""
 
 
 @dataclass(frozen=True)
@@ -85,12 +84,6 @@ def take(root: Path) -> Snapshot:
 def planned(root: Path) -> Path:
     """The folder that `take` would make of the rooms as they are now; makes none."""
     return (root / HOME).absolute() / _digest(_read())[:DIGITS]
-
-
-def foreign() -> list[str]:
-    """Packages whose recipes, tasks or tables are found by entry points, and which no snapshot holds."""
-    points = (point for kind in _KINDS for point in entry_points(group=f"harness.{kind}"))
-    return sorted({point.value.partition(".")[0] for point in points})
 
 
 def sweep(root: Path, used: Iterable[str]) -> list[Path]:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 from harness import provenance
 
@@ -53,3 +54,9 @@ def test_under_slurm_the_host_says_which_job_and_which_nodes(monkeypatch):
     monkeypatch.setenv("SLURMD_NODENAME", "gpu01")
     host = provenance.host()
     assert (host["slurm"], host["node"], host["nodes"], host["restart"]) == ("7_3", "gpu01", "gpu[01-02]", 0)
+
+
+def test_packages_that_bring_recipes_are_told_with_their_version(monkeypatch):
+    point = SimpleNamespace(dist=SimpleNamespace(name="mylab", version="1.2"))
+    monkeypatch.setattr(provenance, "entry_points", lambda group: [point] if group == "harness.recipes" else [])
+    assert provenance.versions()["mylab"] == "1.2"
