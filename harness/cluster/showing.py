@@ -47,8 +47,8 @@ def show_status(options: Namespace) -> int:
         clear = "\x1b[2J\x1b[H" if options.watch and sys.stdout.isatty() else ""
         print(clear + "\n\n".join(status.matrix(plan, layout, store, looks) for layout in plan.layouts))
         print(f"{len(plan.jobs)} jobs: {status.counts(looks.values())}")
-        if seen and standings:
-            print("\n".join(seen.lines(plan, standings)))
+        for line in seen.lines(plan, standings) if seen and standings else ():
+            print(line)
         if options.why is not None:
             known = standings.standings if standings else _locally(plan, looks)
             print("\n" + "\n".join(explaining.lines(plan, store, known, options.why)))

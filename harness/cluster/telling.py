@@ -39,7 +39,7 @@ class Teller:
     def _changed(self, each: Standing) -> None:
         if each.state == "done":
             self._say(ending(each.job, each.look))
-        elif each.state in {"failed", "preempted"}:
+        elif each.state in {"failed", "preempted", "interrupted"}:
             self._say(f"{each.state}  {each.job.title}: {each.why}")
         elif each.state == "running":
             self._say(f"start  {each.job.title}{each.where}")

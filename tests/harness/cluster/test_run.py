@@ -152,3 +152,12 @@ def test_a_profile_says_what_a_keeper_gets():
         1440,
         1,
     )
+
+
+def test_what_is_lost_is_told_with_the_reason(command, slurm):
+    slurm.ends["pretrain/byol.scenes.s0"] = ["NODE_FAIL"]
+    working(slurm)
+    code, errors = command()
+    assert code == 0
+    assert "called off 2 tasks whose turn would never come" in errors
+    assert errors.count("submitted") == 2
