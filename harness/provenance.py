@@ -29,8 +29,8 @@ ABOUT = "taken.json"
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that shape a result, those included whose recipes, tasks or tables are found
-    by entry points; what is not installed is left out."""
+    """Versions of Python and of the packages that shape a result, those included whose recipes, tasks or tables are
+    found by entry points; what is not installed is left out."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
