@@ -123,6 +123,13 @@ class PocketCluster:
         process.send_signal(signal.SIGKILL)
         process.wait()
 
+    def cut_off(self, name):
+        """As if its network had failed: the daemon does not answer, the jobs go on. Ends with ``kill_node``."""
+        inside = self.processes[name].pid
+        for _ in range(2):  # unshare's first child is a shell, the shell's first is the daemon
+            inside, *_ = map(int, Path(f"/proc/{inside}/task/{inside}/children").read_text().split())
+        os.kill(inside, signal.SIGSTOP)
+
     def stop_accounting(self):
         process = self.processes.pop("slurmdbd")
         process.kill()

@@ -137,3 +137,56 @@ def test_a_node_that_dies_takes_nothing_along(table, cluster):
     assert robbed.starts("byol") == [0, 3]
     cluster.start_node(node)
     cluster.wait_until(lambda: cluster.node_states() == ["idle", "idle"])
+
+
+def test_a_node_that_is_cut_off_while_its_jobs_go_on_disturbs_nobody(table, cluster):
+    """Slurm takes it for dead and starts its job elsewhere; the one that still runs there sees that it was replaced."""
+    doubled = table()
+    doubled.hold("byol")
+    run = doubled.run()
+    node = doubled.held("byol")["host"]
+    cluster.wait_until(lambda: len(doubled.records()) == 6)
+    cluster.cut_off(node)
+    cluster.run("scontrol", "update", f"nodename={node}", "state=down", "reason=it does not answer")
+    doubled.wait_for_starts("byol", 2)
+    log = doubled.directory("pretrain", "byol.") / "log.txt"
+    cluster.wait_until(lambda: "another process has taken the job over" in log.read_text())
+    doubled.let_go("byol")
+    doubled.finish(run)
+    cluster.kill_node(node)
+    cluster.start_node(node)
+    cluster.wait_until(lambda: cluster.node_states() == ["idle", "idle"])
+
+
+def test_what_waits_for_a_failure_leaves_the_queue_and_comes_back_with_the_remedy(table):
+    mended = table()
+    mended.fail("byol", "code")
+    run = mended.run()
+    _, errors = run.communicate(timeout=240)
+    assert run.returncode == 1, errors
+    assert "a bug in byol" in errors
+    assert len(mended.records()) == 7  # the failure's too
+    mended.cluster.wait_until(lambda: mended.active() == [])
+    mended.mend("byol")
+    mended.finish(mended.run("--rerun", "retry"))
+    assert mended.starts("byol") == [0, 0]
+
+
+def test_a_harness_that_is_killed_is_replaced_by_the_next(table):
+    killed = table()
+    killed.hold("byol")
+    first = killed.run()
+    killed.held("byol")
+    first.kill()
+    second = killed.run()
+    killed.let_go("byol")
+    killed.finish(second)
+    assert len(killed.executions()) == sum(len(each["tasks"]) for each in killed.submissions()) == 9
+
+
+def test_an_unknown_partition_is_refused_in_the_words_of_sbatch(table):
+    refused = table(partition="nowhere")
+    code, _, errors = refused.harness("run", "1", "--cluster", "pocket.yaml")
+    assert code == 2
+    assert "invalid partition specified: nowhere" in errors
+    assert (refused.submissions(), refused.records()) == ([], [])
