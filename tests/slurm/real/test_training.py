@@ -24,9 +24,10 @@ def folder(tmp_path_factory):
     """Where everything is that these tests make; the pictures are drawn once."""
     folder = tmp_path_factory.mktemp("training")
     each = {"gpus": 0, "cpus": 1, "memory": "3G", "hours": 1.0}
-    kinds = {"pretrain": each, "transfer": each}
-    profile = {"description": "a pocket cluster", "partition": "requeue", "poll_seconds": 0.5, "kinds": kinds}
-    (folder / "one.yaml").write_text(yaml.safe_dump(profile))
+    for name, processes in (("one", 1), ("two", 2)):
+        kinds = {"pretrain": {**each, "processes": processes}, "transfer": each}
+        profile = {"description": "a pocket cluster", "partition": "requeue", "poll_seconds": 0.5, "kinds": kinds}
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(profile))
     return folder
 
 
@@ -52,6 +53,20 @@ def test_an_interrupted_pretraining_ends_in_the_same_bits(undisturbed, cluster, 
     assert pretrained["timings"]["attempts"] == 3
     assert backbone == undisturbed[0]
     assert (pretrained["metrics"], tuned["metrics"]) == (undisturbed[1]["metrics"], undisturbed[2]["metrics"])
+
+
+def test_two_processes_stop_together_and_end_in_the_same_bits(cluster, folder):
+    with (
+        _run(folder, cluster.environment, "calm", "two.yaml") as calm,
+        _run(folder, cluster.environment, "pair", "two.yaml") as process,
+    ):
+        cluster.run("scontrol", "requeue", _wait_for_step(folder / "pair", 5, 1))
+        for each in (process, calm):
+            _, errors = each.communicate(timeout=300)
+            assert each.returncode == 0, errors
+    (backbone, pretrained, _), (expected, other, _) = _results(folder / "pair"), _results(folder / "calm")
+    assert (pretrained["timings"]["attempts"], other["timings"]["attempts"]) == (2, 1)
+    assert (pretrained["processes"], backbone) == (2, expected)
 
 
 def _run(folder, environment, store, cluster):
