@@ -85,7 +85,7 @@ class PocketCluster:
         self.start_controller()
         for name in self.nodes:
             self.start_node(name)
-        self.wait_until(lambda: self.node_states() == ["idle"] * len(self.nodes), seconds=30)
+        self.wait_until(lambda: self.node_states() == ["idle"] * len(self.nodes), seconds=90)
 
     def stop(self):
         """Everything is gone when this returns, jobs included."""
