@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from typing import Any
@@ -13,6 +14,7 @@ from torch import Tensor
 from pretrain.branches.base import Geometry
 from pretrain.model.student_teacher import StudentTeacher
 
+log = logging.getLogger(__name__)
 Passed = tuple[dict[str, Tensor], Tensor]
 """Losses by branch, and the student's pooled features."""
 WARM = 3
@@ -23,7 +25,7 @@ class GraphedPass:
     """``forward and backward`` of a batch: as it is for the first steps, from then on replayed.
 
     Replaying runs the kernels that were recorded, on the same memory. What is returned, and the gradients, are
-    overwritten by the next call.
+    overwritten by the next call. What cannot be recorded is taken as it is, with a warning: the numbers are the same.
 
     Args:
         model: whose parameters get gradients; its branches are all ``capturable``.
@@ -38,11 +40,10 @@ class GraphedPass:
     def __call__(self, views: tuple[Tensor, ...], geometry: Geometry) -> Passed:
         """The pass on a batch of always the same shapes; gradients must have been set to none."""
         self._calls += 1
-        if self._calls <= WARM:
-            return self._work(views, geometry)
-        if self._graph is None:
+        if self._calls == WARM + 1:
             self._record(views, geometry)
-        assert self._graph is not None
+        if self._graph is None:
+            return self._work(views, geometry)
         for kept, given in zip(_tensors(self._views, self._geometry), _tensors(views, geometry), strict=True):
             kept.copy_(given, non_blocking=True)
         self._graph.replay()
@@ -58,10 +59,18 @@ class GraphedPass:
         torch.cuda.synchronize()
         gc.collect()
         torch.cuda.empty_cache()  # the recording has a pool of its own
-        graph = torch.cuda.CUDAGraph()
-        # Other threads, the loader's that pins memory, may go on with what a recording forbids.
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-            self._passed = self._work(self._views, self._geometry)
+        graph, stream, before = torch.cuda.CUDAGraph(), torch.cuda.current_stream(), self._model.remembered()
+        try:
+            # Other threads, the loader's that pins memory, may go on with what a recording forbids.
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+                self._passed = self._work(self._views, self._geometry)
+        except RuntimeError as error:
+            log.warning("steps are not recorded as a CUDA graph, and slower: %s", str(error).splitlines()[0])
+            torch.cuda.set_stream(stream)
+            for put_back in before:
+                put_back()
+            self._model.zero_grad(set_to_none=True)
+            return
         self._gradients = [(parameter, parameter.grad) for parameter in self._model.parameters()]
         self._put_back = self._model.remembered()
         self._graph = graph
