@@ -136,8 +136,16 @@ def measured(seeds: int) -> dict[str, Any]:
         backend.done = {f"{job.kind}/{job.name}" for job in half}
         looks = timed(took, "look, half done", driver.look).looks
         timed(took, "forecast", lambda: reckoned(plan, looks, estimates))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"jobs": len(plan.jobs), **took, "peak MiB": round(peak)}
+    return {"jobs": len(plan.jobs), **took, "peak MiB": round(peak())}
+
+
+def peak() -> float:
+    """MiB that this process had at most. What getrusage says may be of the process that started it."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+    except (OSError, StopIteration):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def shown(plan: Plan, store: Store, survey: Survey, estimates: Estimates) -> list[str]:

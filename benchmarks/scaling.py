@@ -8,14 +8,16 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.base import Options, Section
-from harness import profiles, scaling
+from harness import profiles, scaling, throughput
 from harness.speed import Speed
 from slurm.cluster import Cluster
 
 GPUS = (1, 8, 64, 512)
 PER_NODE = 8
+PER_GPU = Cluster(description="").kinds.pretrain.cpus
 COLUMNS = (
-    "recipe", "GPUs", "images a step", "ms", "arithmetic", "batch norms", "gathers", "gradients", "images/s",
+    "recipe", "GPUs", "images a step", "ms", "arithmetic", "batch norms", "gathers", "gradients", "loading",
+    "images/s",
     "efficiency",
 )  # fmt: skip
 NAMES = ("pixcon-sr", "densecl", "slotcon")
@@ -36,7 +38,8 @@ def measure(options: Options) -> Section:
         f"Nodes of {PER_NODE} GPUs, {links.gpu:.0f} GB/s a GPU within and {links.node:.0f} GB/s a node between; "
         "latencies and algorithms are NCCL's own model of itself.",
         "Milliseconds that arithmetic takes, and that a step waits for batch-norm statistics, for gathered keys, slots "
-        "or shuffled images, and for what of the gradients is not sent during the backward pass.",
+        "or shuffled images, for what of the gradients is not sent during the backward pass, and for images: "
+        f"{PER_GPU} cores a GPU load {throughput.VIEWS_PER_CORE:.0f} views a second each.",
         "Efficiency: images/s of a GPU, in shares of one GPU's with the same batch (first rows of a recipe) or with as "
         "many images (its last rows). GPUs that wait for the slowest of them are not in it.",
     ]  # fmt: skip
@@ -47,9 +50,16 @@ def _row(speed: Speed, recipe: str, gpus: int, batch: int | None) -> dict[str, A
     """``batch`` None: the recipe's own on all GPUs together."""
     several = speed.step(recipe, gpus, batch)
     one = speed.step(recipe, 1, batch and batch // gpus)
-    milliseconds = (several.seconds, several.arithmetic, several.norms, several.gathers, several.gradients)
+    milliseconds = (
+        several.seconds,
+        several.arithmetic,
+        several.norms,
+        several.gathers,
+        several.gradients,
+        several.loading,
+    )
     return {
         "recipe": recipe, "GPUs": gpus, "images a step": several.batch,
-        **dict(zip(COLUMNS[3:8], (f"{1e3 * each:.1f}" for each in milliseconds), strict=True)),
+        **dict(zip(COLUMNS[3:9], (f"{1e3 * each:.1f}" for each in milliseconds), strict=True)),
         "images/s": f"{several.images_per_second:.0f}", "efficiency": f"{scaling.efficiency(several, one):.1%}",
     }  # fmt: skip

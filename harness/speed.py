@@ -47,7 +47,9 @@ class Speed:
         from pretrain import traffic
 
         config = self._profile.recipe(recipe)
-        return scaling.step(traffic.of(config), self._pace(config), batch or config.train.batch, self._fabric(gpus))
+        found = traffic.of(config)
+        loaded = throughput.VIEWS_PER_CORE * self._cluster.kinds.pretrain.cpus / found.views
+        return scaling.step(found, self._pace(config), batch or config.train.batch, self._fabric(gpus), loaded)
 
     def basis(self) -> list[str]:
         """Whence the one GPU's steps are, each source once."""

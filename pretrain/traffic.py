@@ -50,6 +50,8 @@ class Traffic:
     student: tuple[float, ...]
     """Passes with gradient, each as a share of the area of 224 × 224; ``teacher``: without."""
     teacher: tuple[float, ...]
+    views: int
+    """Of an image, as they are loaded."""
     directions: int
     """How often heads are passed."""
     synchronised: bool
@@ -90,6 +92,7 @@ def of(config: PretrainConfig) -> Traffic:
         tuple(targets),
         tuple(areas[view] for view in sorted(student)),
         tuple(areas[view] for view in sorted(teacher)),
+        len(sizes),
         directions,
         config.model.norm.kind == "sync",
         tuple(gatherings),

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 
+from benchmarks.step import WHOLE as BENCHMARKED
 from harness import scaling, throughput
 from harness.collectives import Fabric
 from harness.throughput import Pace
@@ -15,7 +16,7 @@ from pretrain.traffic import Gathering, Layer, Traffic
 
 PIXCON = resolve("pixcon-sr", {})
 LINE = Pace(((128, 0.15), (512, 0.5)), "of the test", True)
-ONE_CONVOLUTION = Traffic((Layer(250_000, 1.0),), (), (), (1.0,), (), 1, True, ())
+ONE_CONVOLUTION = Traffic((Layer(250_000, 1.0),), (), (), (1.0,), (), 2, 1, True, ())
 
 
 def fabric(gpus, per_node=8, within=360e9, between=320e9):
@@ -104,6 +105,10 @@ def test_rings_pass_the_narrowest_place_and_small_things_take_trees():
     assert fabric(8, between=1.0).bandwidth == 360e9
     assert fabric(1).all_reduce(1e9) == fabric(1).all_gather(1e9) == 0
     assert fabric(512).all_reduce(8) < fabric(512).all_gather(8)  # NCCL gathers by rings alone
+
+
+def test_rows_are_told_by_the_words_of_the_benchmark():
+    assert throughput.WHOLE == BENCHMARKED
 
 
 def result(name, rows, **options):

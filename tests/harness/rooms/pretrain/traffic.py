@@ -9,6 +9,7 @@ def of(config):
         targets=(),
         student=(1.0,),
         teacher=(),
+        views=2,
         directions=1,
         synchronised=False,
         gatherings=(),
