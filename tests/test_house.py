@@ -26,8 +26,8 @@ def test_arrows_point_down_only(room):
 
 LIGHT = [
     "ground.config", "ground.catalog", "ground.files", "ground.seeding",
-    "pretrain.config", "pretrain.branch_config", "pretrain.view_config", "pretrain.cost", "pretrain.traffic", "pretrain.inputs",
-    "pretrain.recipes", "pretrain.data",
+    "pretrain.config", "pretrain.branch_config", "pretrain.view_config", "pretrain.cost", "pretrain.inputs",
+    "pretrain.traffic", "pretrain.recipes", "pretrain.data",
     "transfer.config", "transfer.detection_config", "transfer.segmentation_config", "transfer.tasks", "transfer.data",
     "transfer.tool", "transfer.run", "transfer.protocol",
     "transfer.audit.findings", "transfer.audit.official",
