@@ -31,6 +31,7 @@ EPILOG = """\
 examples:
   harness run 1                          run what Table 1 lacks, on generated scenes, at the scale `smoke`
   harness plan 1                         what that would run, and how long it would take
+  harness plan 1 --cluster NAME --gpus 16    the same on a cluster: GPU-hours, and when it ends
   harness status 1 --watch               method × run, live, from another terminal
   harness table 1 --format latex         the table, from the runs that are finished
   harness run 1 --data /datasets --profile paper

@@ -71,7 +71,7 @@ def of(config: PretrainConfig, profile: str, gpu: str | None = None) -> Pace:
 
 
 def _measured(profile: str) -> Iterator[tuple[str, str, tuple[tuple[int, float], ...]]]:
-    """(GPU, recipe, points) of every result file; one that cannot be read says nothing."""
+    """(GPU and settings that were changed, recipe, points) of every result file; one that cannot be read says nothing."""
     for path in sorted(RESULTS.glob("*.json")):
         try:
             result = json.loads(path.read_text())
@@ -79,14 +79,15 @@ def _measured(profile: str) -> Iterator[tuple[str, str, tuple[tuple[int, float],
             rows = [row for section in result["sections"] if section["name"] == "step" for row in section["rows"]]
         except (OSError, ValueError, KeyError, TypeError):
             continue
-        if not gpu or options.get("size") != "full" or options.get("profile") != profile or options.get("overrides"):
+        if not gpu or options.get("size") != "full" or options.get("profile") != profile:
             continue
+        changed = f" with {', '.join(options['overrides'])}" if options.get("overrides") else ""
         points: dict[str, dict[int, float]] = {}
         for row in rows:
             if row["what"].startswith(WHOLE) and "images/s" in row:
                 points.setdefault(row["recipe"], {})[row["batch"]] = row["batch"] / _median(row["images/s"])
         for recipe, own in points.items():
-            yield gpu, recipe, tuple(sorted(own.items()))
+            yield f"{gpu}{changed}", recipe, tuple(sorted(own.items()))
 
 
 def _median(value: Mapping[str, Any] | float) -> float:

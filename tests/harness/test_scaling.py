@@ -128,11 +128,15 @@ def test_steps_are_read_from_results_of_the_benchmark(tmp_path, monkeypatch):
     (tmp_path / "a.json").write_text(result("NVIDIA A100", rows))
     (tmp_path / "b.json").write_text(result("NVIDIA H200", [row("pixcon-sr", 512, 2048)]))
     (tmp_path / "c.json").write_text("{}")
+    changed = ["pretrain.train.precision=bf16"]
+    (tmp_path / "e.json").write_text(result("NVIDIA H9", [row("slotcon", 512, 512)], overrides=changed))
     (tmp_path / "d.json").write_text(result("NVIDIA X", rows, size="toy"))
     found = throughput.of(PIXCON, "paper")
     assert (found.points, found.measured) == (((128, 0.2), (512, 0.5)), True)
     assert throughput.of(PIXCON, "paper", "h200").source == "measured on NVIDIA H200"
     assert throughput.of(PIXCON, "mini").source.startswith("guessed")
+    told = throughput.of(resolve("slotcon", {}), "paper").source
+    assert told == "measured on NVIDIA H9 with pretrain.train.precision=bf16"
 
 
 def test_a_recipe_that_was_not_measured_goes_by_its_arithmetic(tmp_path, monkeypatch):
