@@ -71,7 +71,7 @@ def of(config: PretrainConfig, profile: str, gpu: str | None = None) -> Pace:
 
 
 def _measured(profile: str) -> Iterator[tuple[str, str, tuple[tuple[int, float], ...]]]:
-    """(GPU and settings that were changed, recipe, points) of every result file; one that cannot be read says nothing."""
+    """(GPU and changed settings, recipe, points) of every result file; one that cannot be read says nothing."""
     for path in sorted(RESULTS.glob("*.json")):
         try:
             result = json.loads(path.read_text())
