@@ -104,7 +104,8 @@ def measure(options: Options) -> Section:
     for seeds in SIZES[options.size]:
         say(f"cluster_scale: {seeds * JOBS_OF_A_SEED} jobs")
         command = [sys.executable, "-m", "benchmarks.cluster_scale", str(seeds)]
-        found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+        home = Path(__file__).parents[1]  # the folder that a caller went to knows nothing of us
+        found = json.loads(subprocess.run(command, cwd=home, check=True, stdout=subprocess.PIPE, text=True).stdout)
         section.rows.append({
             name: Spread((value,)) if name in STEPS else value for name, value in found.items()
         })  # fmt: skip
