@@ -153,3 +153,6 @@ def check(options: Namespace, cluster: Cluster) -> None:
     """Raises ``ConfigError`` for options that do not go together."""
     if getattr(options, "detach", False) and cluster.executor != "slurm":
         raise ConfigError("--detach", f"`--cluster {options.cluster}` ends with this process", "Leave it out.")
+    if options.workers and cluster.executor == "slurm":
+        remedy = "Set `max_jobs` in the cluster profile."
+        raise ConfigError(f"--workers {options.workers}", "how many jobs run at once is Slurm's to say", remedy)

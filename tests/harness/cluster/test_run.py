@@ -85,6 +85,12 @@ def test_detached_it_returns_at_once_and_says_who_looks_after_the_jobs(command, 
     assert slurm.calls[-1].tasks[0].name == keeper.TASK
 
 
+def test_a_number_of_workers_is_no_word_for_a_cluster(command, slurm):
+    code, errors = command("--workers", "2")
+    assert (code, slurm.calls) == (2, [])
+    assert errors.startswith("harness: error: --workers 2: how many jobs run at once is Slurm's to say.")
+
+
 def test_never_submits_nothing(command, slurm):
     assert command("--rerun", "never") == (0, "9 jobs: 9 missing\n")
     assert slurm.calls == []
