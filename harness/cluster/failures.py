@@ -28,7 +28,8 @@ _OF_SLURM: dict[str, tuple[FailureClass, str]] = {
     "BOOT_FAIL": ("node", "its node did not boot"),
     "PREEMPTED": ("preempted", "another job took its place"),
 }
-_OUT_OF_MEMORY = re.compile(r"oom[-_ ]kill|out of memory|oom_kill event", re.IGNORECASE)
+_OUT_OF_MEMORY = re.compile(r"oom[-_ ]kill|out of memory|exceeded (job )?memory limit", re.IGNORECASE)
+"""The kernel's words and, where Slurm itself looks at what a job uses, Slurm's."""
 BUS_ERROR, KILLED = 128 + 7, 128 + 9
 
 

@@ -8,6 +8,11 @@ CASES = [
     ("memory", Evidence(error="memory", state="FAILED")),
     ("memory", Evidence(state="OUT_OF_MEMORY")),
     ("memory", Evidence(exit_code=137, log="slurmstepd: error: Detected 1 oom_kill event in StepId=3.0")),
+    (
+        "memory",
+        Evidence(exit_code=137, log="slurmstepd: error: StepId=3.0 exceeded memory limit (6 > 1), being killed"),
+    ),
+    ("memory", Evidence(exit_code=137, log="slurmstepd: error: Exceeded job memory limit")),
     ("diverged", Evidence(error="diverged")),
     ("data", Evidence(error="data")),
     ("data", Evidence(error="weights")),

@@ -75,7 +75,11 @@ def test_a_cancelled_task_of_an_array_is_submitted_anew(table, cluster):
 def test_a_job_out_of_memory_gets_more(table):
     hungry = table(resources={"memory": "400M"})
     hungry.eat("byol.r1", 420)
-    hungry.finish(hungry.run())
+    hungry.hold("byol.r1")  # where there are no control groups its memory is looked at once a second
+    run = hungry.run()
+    hungry.wait_for_starts("byol.r1", 2)
+    hungry.let_go("byol.r1")
+    hungry.finish(run)
     assert len(hungry.starts("byol.r1")) == 2
     asked = [each["request"]["memory_mb"] for each in hungry.submissions() if "byol" in each["tasks"][-1]["name"]]
     assert max(asked) == 600

@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import pocket_cluster
 import pytest
 
 
@@ -66,6 +67,12 @@ def _running(name):
 
 def _with_environment(assignment, but=""):
     return [pid for pid, comm, text in _processes("environ") if assignment.encode() in text and comm != but]
+
+
+def test_a_machine_without_slurm_is_told_what_it_lacks(monkeypatch):
+    monkeypatch.setattr(pocket_cluster.shutil, "which", lambda name, path: None)
+    assert pocket_cluster.lacking() == "a real Slurm needs the Debian packages munge, slurm-wlm, util-linux"
+    assert "mariadb-server" in pocket_cluster.lacking(accounting=True)
 
 
 def test_accounting_remembers_a_job(pocket):

@@ -40,7 +40,7 @@ def undisturbed(folder):
     return _results(folder / "local")
 
 
-def test_an_interrupted_pretraining_ends_in_the_same_bits(undisturbed, cluster, folder):
+def test_an_interrupted_pretraining_ends_in_the_same_bits(cluster, undisturbed, folder):
     """Once it is requeued by hand, once it is told that its time is nearly up."""
     with _run(folder, cluster.environment, "slurm", "one.yaml") as process:
         job = _wait_for_step(folder / "slurm", 5, 1)
