@@ -34,7 +34,14 @@ def test_slurm_forgets_a_job_and_accounting_remembers_it(short, table, cluster):
     assert told.count("COMPLETED") >= 9
 
 
-@pytest.mark.parametrize("answer", ["echo broken >&2; exit 1", "echo 'a|b|c'"])
+SACCT = {
+    "fails": "echo broken >&2; exit 1",
+    "talks nonsense": "echo 'a|b|c'",
+    "calls all well": "/usr/bin/sacct \"$@\" | sed -E 's/FAILED|CANCELLED|NODE_FAIL/COMPLETED/g'",
+}
+
+
+@pytest.mark.parametrize("answer", SACCT.values(), ids=SACCT)
 def test_a_broken_sacct_loses_and_doubles_nothing(answer, short, table, cluster):
     broken = table(poll_seconds=4)
     broken.replace("sacct", f"#!/bin/sh\n{answer}\n")
