@@ -30,18 +30,18 @@ SACCT = {
 
 
 def test_jobs_that_slurm_has_forgotten_are_done_whatever_sacct_says_of_them(short, table, cluster):
-    """They are killed without a word while no harness runs; the next one has nobody but sacct to ask."""
+    """They are cancelled while no harness runs; of Slurm the next one has nobody but sacct to ask."""
     tables = {answer: table() for answer in SACCT.values()}
-    killed = []
+    cancelled = []
     for each in tables.values():
         each.hold("byol")
         each.run()
     for each in tables.values():
-        killed.append(each.held("byol")["slurm"])
+        cancelled.append(each.held("byol")["slurm"])
         each.processes[0].kill()
-        cluster.run("scancel", "--signal=KILL", killed[-1])
+        cluster.run("scancel", cancelled[-1])
     known = ("squeue", "--noheader", "--array", "--states=all", "--format=%i")
-    cluster.wait_until(lambda: not set(killed) & set(cluster.run(*known).split()), seconds=180)
+    cluster.wait_until(lambda: not set(cancelled) & set(cluster.run(*known).split()), seconds=180)
     runs = {}
     for answer, each in tables.items():
         each.replace("sacct", f"#!/bin/sh\ntouch {each.control}/asked\n{answer}\n")
