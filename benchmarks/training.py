@@ -111,6 +111,7 @@ def build(config: PretrainConfig, device: torch.device) -> Training:
     """The recipe's trainer with fresh weights, and a batch for it."""
     # As `pretrain.run` has it: a training is measured with what makes it reproducible.
     torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
     torch.manual_seed(0)
     layout = Blank(config.views) if config.inputs else build_layout(config.views, {})
