@@ -16,6 +16,7 @@ from torch import Tensor
 from benchmarks.base import Options
 from ground.config import merge
 from harness import profiles
+from pretrain import device as devices
 from pretrain import recipes
 from pretrain.branches.base import Geometry
 from pretrain.config import PretrainConfig
@@ -110,8 +111,7 @@ def settings(options: Options, recipe: str, batch: int, device: torch.device) ->
 def build(config: PretrainConfig, device: torch.device) -> Training:
     """The recipe's trainer with fresh weights, and a batch for it."""
     # As `pretrain.run` has it: a training is measured with what makes it reproducible.
-    torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    devices.be_reproducible(device)
     torch.backends.cudnn.benchmark = False
     torch.manual_seed(0)
     layout = Blank(config.views) if config.inputs else build_layout(config.views, {})

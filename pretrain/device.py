@@ -19,6 +19,13 @@ def choose(wanted: str, field: str) -> torch.device:
     return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
 
 
+def be_reproducible(device: torch.device) -> None:
+    """Have torch give the same bits each time: on CUDA where it can, with a warning where not."""
+    torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
+    # Nothing here reads what it has not written, and filling costs a pass over memory.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
 def moved(values: Tensor, device: torch.device) -> Tensor:
     """CPU tensors on ``device``; the host does not wait for the copy, as it would from memory that can be paged out."""
     return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)

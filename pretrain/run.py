@@ -54,9 +54,7 @@ def run(
     """
     device = choose_device(config)
     torch.set_num_threads(config.train.threads)
-    torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
-    # Nothing here reads what it has not written, and filling costs a pass over memory.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    devices.be_reproducible(device)
     device = distributed.start(device)
     _check_processes(config)
     out.mkdir(parents=True, exist_ok=True)
