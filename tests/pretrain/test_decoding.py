@@ -34,7 +34,7 @@ JPEGS = [
 ]
 
 
-@pytest.mark.parametrize("settings", JPEGS, ids=str)
+@pytest.mark.parametrize("settings", JPEGS, ids=lambda given: "exif" if "exif" in given else str(given))
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 def test_a_jpeg_has_pillow_s_pixels(tmp_path, mode, settings):
     path = written(tmp_path / "a.jpg", PICTURE.convert(mode), **settings)
