@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, StringConstraints, field_validator
+from pydantic import (
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 from ground import catalog
 from ground.config import Contradiction, Strict, read_yaml, suggest, validate
@@ -110,7 +119,7 @@ class Cluster(Strict):
     accounting: bool = True
     """Whether sacct is asked about jobs that the controller has forgotten. Where it does not answer nothing is lost."""
     warning_seconds: PositiveInt = 120
-    """How long before the time limit a job is told to leave a checkpoint."""
+    """How long before the time limit a job is told to leave a checkpoint; half of the shortest limit at most."""
     max_array: PositiveInt | None = None
     """Largest array index + 1; asked of ``scontrol`` where null."""
     max_jobs: PositiveInt | None = None
@@ -136,7 +145,24 @@ class Cluster(Strict):
                 raise Contradiction(f"`{name}` is no long name", "Write it out, without dashes: `mail-type: END`.")
         return options
 
+    @model_validator(mode="after")
+    def _warn_in_time(self) -> Self:
+        """A job that is warned as soon as it starts would be requeued for ever, and never get anywhere."""
+        if self.executor != "slurm":
+            return self
+        limits = {f"kinds.{field.alias or name}.hours": getattr(self.kinds, name).hours for name, field in _KINDS}
+        if self.keeper is not None:
+            limits["keeper.hours"] = self.keeper.hours
+        for name, hours in limits.items():
+            seconds = math.ceil(hours * 60) * 60  # Slurm counts minutes
+            if 2 * self.warning_seconds > seconds:
+                problem = f"`warning_seconds` = {self.warning_seconds} is more than half of `{name}` = {hours:g}"
+                remedy = f"Set warning_seconds to {seconds // 2} or less, or {name} to more than it is."
+                raise Contradiction(f"{problem} ({seconds} s)", remedy)
+        return self
 
+
+_KINDS = tuple(Kinds.model_fields.items())
 _ITS_OWN = dict.fromkeys(
     ("array", "dependency", "error", "job-name", "open-mode", "output", "parsable", "requeue", "no-requeue", "wrap"),
     "Delete it: the harness sets it for each array.",

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import math
 
+from slurm.cluster import Cluster
 from slurm.discover import Partition, Site
 
 DAY_HOURS = 24.0
+WARNING_SECONDS: int = Cluster.model_fields["warning_seconds"].default
 NODE_SHARE = 0.9
 """Of a node's memory that jobs are given; the rest is the system's."""
 
@@ -28,7 +30,7 @@ def draft(site: Site, partition: Partition) -> str:
         *_gpus(partition),
         "",
     ]
-    return "\n".join([*head, *_kinds(partition, each), *_rest(site)]) + "\n"
+    return "\n".join([*head, *_kinds(partition, each), *_warning(partition), *_rest(site)]) + "\n"
 
 
 def line(partition: Partition) -> str:
@@ -58,7 +60,7 @@ def _gpus(partition: Partition) -> list[str]:
 def _kinds(partition: Partition, each: int) -> list[str]:
     """What a job of each kind asks for; ``each`` processes share a node."""
     node = partition.typical
-    hours = DAY_HOURS if partition.hours is None else min(DAY_HOURS, math.floor(partition.hours * 60) / 60)
+    hours = _hours(partition)
     share = f"cpus: {max(node.cpus // each, 1)}, memory: {_memory(node.memory_mb / each)}"
     one, many = (1, node.gpus) if node.gpus else (0, 0)
     return [
@@ -70,6 +72,17 @@ def _kinds(partition: Partition, each: int) -> list[str]:
         f"  import: {{gpus: 0, {share}, hours: {min(1.0, hours):g}}}",
         "",
     ]
+
+
+def _hours(partition: Partition) -> float:
+    """Time limit of a job."""
+    return DAY_HOURS if partition.hours is None else min(DAY_HOURS, math.floor(partition.hours * 60) / 60)
+
+
+def _warning(partition: Partition) -> list[str]:
+    """In a partition for short jobs alone the usual warning would come when they start."""
+    most = round(_hours(partition) * 3600) // 2
+    return [f"warning_seconds: {most}"] if most < WARNING_SECONDS else []
 
 
 def _rest(site: Site) -> list[str]:

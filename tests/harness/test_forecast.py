@@ -12,7 +12,10 @@ from harness.speed import Speed
 from harness.store import Store
 from slurm.cluster import Cluster
 
-FOUR = "description: of the tests\ngpus_per_node: 4\ngpus: 8\nkinds: {pretrain: {gpus: 4, hours: 0.002}}\n"
+FOUR = (
+    "description: of the tests\ngpus_per_node: 4\ngpus: 8\nwarning_seconds: 20\n"
+    "kinds: {pretrain: {gpus: 4, hours: 0.002}}\n"
+)
 CPUS = "description: of the tests\nkinds: {pretrain: {gpus: 0, processes: 4}, transfer: {gpus: 0}}\n"
 BEGIN = ("--from", "2027-01-04T08:00")
 HALF_HOUR = 1800.0

@@ -45,3 +45,21 @@ def test_an_option_without_a_value_is_true(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("description: ours\noptions: {exclusive: true, nice: 5, mail-type: END}\n")
     assert cluster.load(str(path)).options == {"exclusive": True, "nice": 5, "mail-type": "END"}
+
+
+@pytest.mark.parametrize(
+    ("profile", "field"),
+    [
+        ("kinds: {pretrain: {hours: 0.02}}", "kinds.pretrain.hours"),
+        ("kinds: {import: {hours: 0.05}}", "kinds.import.hours"),
+        ("keeper: {hours: 0.02}", "keeper.hours"),
+        ("warning_seconds: 1801", "kinds.import.hours"),
+    ],
+)
+def test_a_warning_that_would_come_as_soon_as_a_job_starts_is_refused(tmp_path, profile, field):
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"description: ours\n{profile}\n")
+    with pytest.raises(ConfigError, match=f"warning_seconds.*{field}.*Set warning_seconds to"):
+        cluster.load(str(path))
+    path.write_text(f"description: ours\nexecutor: local\n{profile}\n")
+    assert cluster.load(str(path)).executor == "local"  # nobody warns there

@@ -38,6 +38,14 @@ def test_the_draft_for_a_partition_without_gpus_asks_for_none(fake):
     assert (profile.gpus_per_node, profile.kinds.pretrain.hours) == (0, 24.0)
 
 
+def test_a_partition_for_short_jobs_alone_gets_a_warning_that_fits(fake):
+    fake.steer("sinfo.instead", "echo 'short|2|8|1000|(null)'; exit 0")
+    fake.steer("scontrol.after", "echo 'PartitionName=short MaxTime=00:03:00 Default=YES State=UP'")
+    site = discover()
+    profile = Cluster.model_validate(yaml.safe_load(draft(site, site.best())))
+    assert (profile.kinds.pretrain.hours, profile.warning_seconds) == (0.05, 90)
+
+
 def test_a_line_says_what_a_user_has_to_know(fake):
     assert line(discover().partitions[1]) == (
         "gpu: at most 20 h; 2 nodes of 128 CPUs, 977 GiB, 8 GPUs (a100), 9 nodes of 128 CPUs, 977 GiB, 4 GPUs (a100); "
