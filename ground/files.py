@@ -34,14 +34,19 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise StorageError(path, problem, _STORAGE_REMEDIES[error.errno]) from error
 
 
+def host() -> str:
+    """This machine's name as it stands in a temporary file's, without dots."""
+    return os.uname().nodename.replace(".", "-")[:64]
+
+
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder; on success it replaces ``path``, flushed to disk.
 
     A process killed at any point leaves either the old file or the new one. Works on NFS,
-    where a rename within one folder is atomic.
+    where a rename within one folder is atomic: ``.NAME.HOST.PROCESS.part`` is this process's alone.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.{host()}.{os.getpid()}.part")
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -64,7 +69,7 @@ def write_unflushed(path: str, text: str) -> None:
 
     A crash of the machine may leave an empty file.
     """
-    temporary = f"{os.path.dirname(path)}/.{os.path.basename(path)}.{os.getpid()}.part"
+    temporary = f"{os.path.dirname(path)}/.{os.path.basename(path)}.{host()}.{os.getpid()}.part"
     with storage_errors(Path(path)):
         try:
             with open(temporary, "w", encoding="utf-8") as file:

@@ -1,6 +1,8 @@
 """Files are whole or absent; fingerprints see names and sizes, not places."""
 
+import os
 import shutil
+from types import SimpleNamespace
 
 import pytest
 
@@ -21,6 +23,16 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
         fail_halfway()
     assert (tmp_path / "a.txt").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_two_machines_with_one_process_number_write_beside_each_other(tmp_path, monkeypatch):
+    seen = []
+    for machine in ("node1.cluster", "node2.cluster"):
+        monkeypatch.setattr(os, "uname", lambda machine=machine: SimpleNamespace(nodename=machine))
+        with atomic_path(tmp_path / "a.txt") as temporary:
+            temporary.write_text(machine)
+            seen.append(temporary.name)
+    assert seen == [f".a.txt.node{number}-cluster.{os.getpid()}.part" for number in (1, 2)]
 
 
 def test_a_path_below_a_file_is_one_line(tmp_path):

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from ground.cores import usable
 from ground.errors import DataError
-from ground.files import storage_errors, write_json
+from ground.files import host, storage_errors, write_json
 from ground.processes import mapped
 from ground.progress import Report
 from transfer.scenes.spec import SceneSpec, splits
@@ -118,8 +118,8 @@ def counter(spec: SceneSpec, report: Report) -> Callable[[], None]:
 def _sweep(root: Path) -> None:
     """Remove what killed writers of this machine left behind: parts of files whose process is gone."""
     for part in root.rglob(".*.part"):
-        owner = part.name.split(".")[-2]
-        if not owner.isdigit() or not _alive(int(owner)):
+        machine, owner = part.name.split(".")[-3:-1]
+        if machine == host() and not (owner.isdigit() and _alive(int(owner))):
             part.unlink(missing_ok=True)
 
 

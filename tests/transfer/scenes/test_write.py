@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ground.errors import DataError
+from ground.files import host
 from ground.progress import silent
 from transfer.scenes import write as writing
 from transfer.scenes.check import check
@@ -44,7 +45,7 @@ def test_a_killed_generation_is_completed_to_the_same_bytes(scenes, spec, tmp_pa
 
 def test_how_many_processes_draw_changes_nothing(scenes, spec, tmp_path, monkeypatch):
     monkeypatch.setattr(writing, "FEW", 0)
-    monkeypatch.setattr(writing, "cores", lambda: 2)
+    monkeypatch.setattr(writing, "usable", lambda: 2)
     write(tmp_path / "set", spec, silent)
     assert contents(tmp_path / "set") == contents(scenes)
 
@@ -58,7 +59,7 @@ def test_a_generation_killed_with_its_processes_is_completed_to_the_same_bytes(s
         "from transfer.scenes import write as writing\n"
         "from transfer.scenes.spec import SceneSpec\n"
         "if __name__ == '__main__':\n"
-        "    writing.FEW, writing.cores = 0, lambda: 2\n"
+        "    writing.FEW, writing.usable = 0, lambda: 2\n"
         "    spec = SceneSpec.model_validate_json(sys.argv[2])\n"
         "    writing.write(Path(sys.argv[1]), spec, lambda *a, **n: None)\n"
     )
@@ -83,13 +84,17 @@ def test_good_files_are_kept_and_truncated_leftovers_are_not(scenes, spec, copy)
         path.unlink()
     gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
     process = int(gone.stdout)
-    (copy / f"VOC2007/JPEGImages/.000001.jpg.{process}.part").write_bytes(b"\xff\xd8")
-    other = copy / f"VOC2007/JPEGImages/.000003.jpg.{os.getppid()}.part"
-    other.write_bytes(b"\xff\xd8")
+    (copy / f"VOC2007/JPEGImages/.000001.jpg.{host()}.{process}.part").write_bytes(b"\xff\xd8")
+    others = [
+        copy / f"VOC2007/JPEGImages/.000003.jpg.{at}.part" for at in (f"{host()}.{os.getppid()}", f"far.{process}")
+    ]
+    for other in others:
+        other.write_bytes(b"\xff\xd8")
     write(copy, spec, silent)
     assert kept.stat().st_mtime == 1
-    assert other.exists(), "another writer's file, which is being written"
-    other.unlink()
+    for other in others:
+        assert other.exists(), "another writer's file, which is being written, here or on another machine"
+        other.unlink()
     assert contents(copy) == contents(scenes)
 
 
