@@ -6,6 +6,7 @@ it at once: they write the same bytes to the same places, and each passes over t
 
 from __future__ import annotations
 
+import hashlib
 import json
 import mmap
 import os
@@ -18,14 +19,16 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import PIL
 from numpy.typing import NDArray
+from PIL import features
 from torch.utils.data import DataLoader, Dataset
 
 from ground import stopping
 from ground.config import digest
 from ground.errors import DataError, StorageError, UserError
 from ground.files import atomic_path, storage_errors, write_json
-from pretrain.views.decoding import Pixels, Size, header_size, read, shortened
+from pretrain.views.decoding import Pixels, Size, header_size, read, shortened, written_at
 
 VERSION = 1
 PIECE = 64
@@ -74,9 +77,20 @@ class Decoded:
             return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY), dtype=np.uint8)
 
 
-def folder_of(home: Path, fingerprint: str, side: int | None) -> Path:
-    """Where a cache lies below ``home``: a name for the images and how far they are shrunk."""
-    return home / digest({"images": fingerprint, "shorten": side, "version": VERSION})[:16]
+def folder_of(home: Path, fingerprint: str, images: Files) -> Path:
+    """Where a cache lies below ``home``: a name for the images, how far they are shrunk and what decodes them.
+
+    The fingerprint sees names and sizes; an image replaced by one of the same size shows in when it was written.
+
+    Raises:
+        DataError: an image is gone.
+    """
+    times = hashlib.sha256()
+    for path in images.paths:
+        times.update(b"%d\n" % written_at(path))
+    decoder = [PIL.__version__, *(features.version(name) for name in ("jpg", "libjpeg_turbo", "webp"))]
+    identity = {"images": fingerprint, "written": times.hexdigest(), "shorten": images.side, "decoder": decoder}
+    return home / digest({**identity, "version": VERSION})[:16]
 
 
 def is_whole(folder: Path) -> bool:
@@ -113,11 +127,11 @@ def _make(images: Files, folder: Path, workers: int, told: Callable[[int], None]
     index = _index(images, folder, workers)
     total = _bytes(index)
     path = folder / PIXELS
+    _check_room(path, total)
     if not path.exists() or path.stat().st_size != total:  # nothing yet, or cut short: what was noted of it is void
         for note in (folder / DONE).iterdir():
             note.unlink(missing_ok=True)
         (folder / WHOLE).unlink(missing_ok=True)
-        _check_room(folder, total)
         with open(path, "ab") as file:
             file.truncate(total)
     say(f"decoded images are kept in {folder}: {len(index)} images, {total / 1e9:.1f} GB")
@@ -151,11 +165,15 @@ def _bytes(index: NDArray[np.int64]) -> int:
     return int(offset + 3 * width * height)
 
 
-def _check_room(folder: Path, total: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if total > free:
-        problem = f"{total / 1e9:.1f} GB of decoded images do not fit {free / 1e9:.1f} GB"
-        raise StorageError(folder, problem, "Set train.cache to a larger disk or to `off`, or views.shorten to a side.")
+def _check_room(path: Path, total: int) -> None:
+    """What the file takes up already, which has holes until it is whole, needs no room any more."""
+    free = shutil.disk_usage(path.parent).free
+    missing = total - (512 * path.stat().st_blocks if path.exists() else 0)
+    if missing > free:
+        problem = f"{missing / 1e9:.1f} GB of decoded images do not fit {free / 1e9:.1f} GB"
+        raise StorageError(
+            path.parent, problem, "Set train.cache to a larger disk or to `off`, or views.shorten to a side."
+        )
 
 
 class _Piecewise(Dataset[Any], ABC):

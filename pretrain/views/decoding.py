@@ -53,6 +53,16 @@ def decode(path: Path) -> Pixels:
             return np.array(image.convert("RGB")) if pixels is None else pixels
 
 
+def written_at(path: Path) -> int:
+    """When the file was last written, in nanoseconds.
+
+    Raises:
+        DataError: it is missing, naming it.
+    """
+    with _faults_of(path):
+        return path.stat().st_mtime_ns
+
+
 def header_size(path: Path) -> Size:
     """The (width, height) of an image, from its header alone.
 
@@ -74,8 +84,8 @@ def _faults_of(path: Path) -> Iterator[None]:
 
 
 def _plain_jpeg(image: Image.Image) -> bool:
-    """Grey or in colours; of what printers use, the two libraries make different colours."""
-    return image.format == "JPEG" and image.mode in {"RGB", "L"}
+    """Grey or in colours, in one scan: of what printers use, and of a progressive one cut short, the two differ."""
+    return image.format == "JPEG" and image.mode in {"RGB", "L"} and not image.info.get("progressive")
 
 
 def _libjpeg(data: bytes) -> Pixels | None:
@@ -84,7 +94,7 @@ def _libjpeg(data: bytes) -> Pixels | None:
         planes = torchvision.io.decode_jpeg(
             torch.frombuffer(bytearray(data), dtype=torch.uint8), mode=torchvision.io.ImageReadMode.RGB
         )
-    except RuntimeError:
+    except (RuntimeError, AttributeError):  # the latter where torchvision came without its image extension
         return None  # Pillow shall say what is wrong with it
     pixels: Pixels = planes.permute(1, 2, 0).contiguous().numpy()
     return pixels

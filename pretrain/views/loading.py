@@ -52,9 +52,7 @@ def pixels(
     if where == "store" and home is None:
         raise ConfigError("train.cache", "there is no run store here", "Name a folder.")
     steps = config.train.epochs * (len(images) // config.train.batch)
-    folder = caching.folder_of(
-        home if where == "store" and home else Path(where), data.fingerprint(folders), files.side
-    )
+    folder = caching.folder_of(home if where == "store" and home else Path(where), data.fingerprint(folders), files)
 
     def told(done: int) -> None:
         if distributed.rank() == 0:

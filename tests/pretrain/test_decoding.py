@@ -67,6 +67,38 @@ def test_a_jpeg_cut_short_is_refused_wherever_it_ends(tmp_path):
     assert agreed > 35
 
 
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_with_an_end_before_its_end_has_pillow_s_pixels(tmp_path, progressive):
+    file = io.BytesIO()
+    PICTURE.save(file, "JPEG", progressive=progressive)
+    whole, path, shown = file.getvalue(), tmp_path / "short.jpg", 0
+    for length in range(700, len(whole), len(whole) // 40):
+        path.write_bytes(whole[:length] + b"\xff\xd9")
+        try:
+            expected = pillows(path)
+        except (OSError, SyntaxError):
+            with pytest.raises(DataError, match=r"short\.jpg: cannot be decoded"):
+                decoding.decode(path)
+        else:
+            assert np.array_equal(decoding.decode(path), expected)
+            shown += 1
+    assert shown > 10
+
+
+def test_without_torchvision_s_image_extension_pillow_decodes(tmp_path, monkeypatch):
+    def missing(*_, **__):
+        raise AttributeError("'_OpNamespace' 'image' object has no attribute 'decode_jpeg'")
+
+    path = written(tmp_path / "a.jpg")
+    monkeypatch.setattr(decoding.torchvision.io, "decode_jpeg", missing)
+    decoding.libjpeg_is_pillows.cache_clear()
+    try:
+        assert not decoding.libjpeg_is_pillows()
+        assert np.array_equal(decoding.decode(path), pillows(path))
+    finally:
+        decoding.libjpeg_is_pillows.cache_clear()
+
+
 def test_where_the_two_libraries_differ_pillow_decodes(tmp_path, monkeypatch):
     path = written(tmp_path / "a.jpg")
     monkeypatch.setattr(decoding, "_libjpeg", lambda data: np.zeros((97, 131, 3), dtype=np.uint8))

@@ -2,11 +2,13 @@
 
 import json
 import logging
+import os
 import pickle
 import shutil
 from collections import namedtuple
 
 import numpy as np
+import PIL
 import pytest
 from PIL import Image
 
@@ -101,6 +103,22 @@ def test_a_full_disk_is_told_before_anything_is_decoded(files, tmp_path, monkeyp
     assert not (tmp_path / "kept" / cache.PIXELS).exists()
 
 
+def test_what_is_there_of_a_cache_needs_no_room_any_more(files, tmp_path, monkeypatch):
+    kept = made(files, tmp_path / "kept")
+    (kept.folder / cache.WHOLE).unlink()
+    (kept.folder / cache.DONE / "0").unlink()
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(10**6, 10**6, 0))
+    assert np.array_equal(made(files, kept.folder)[19], files[19])
+    (kept.folder / cache.WHOLE).unlink()
+    shutil.rmtree(kept.folder / cache.DONE)
+    length = (kept.folder / cache.PIXELS).stat().st_size
+    with open(kept.folder / cache.PIXELS, "wb") as file:
+        file.truncate(length)  # a hole, as one that was begun
+    with pytest.raises(StorageError, match="do not fit"):
+        made(files, kept.folder)
+
+
 def test_an_image_at_fault_is_named(files, tmp_path):
     broken = files.paths[11]
     broken.write_bytes(broken.read_bytes()[:700])
@@ -118,8 +136,34 @@ def test_an_image_that_changed_its_size_is_named(files, tmp_path):
         made(files, tmp_path / "kept")
 
 
-def test_caches_of_other_images_or_sizes_lie_elsewhere(tmp_path):
-    assert len({cache.folder_of(tmp_path, name, side) for name in "ab" for side in (None, 256, 128)}) == 6
+def test_caches_of_other_images_or_sizes_lie_elsewhere(files, tmp_path):
+    small = [cache.Files(files.paths, side) for side in (None, 256, 128)]
+    assert len({cache.folder_of(tmp_path, name, images) for name in "ab" for images in small}) == 6
+
+
+def test_an_image_replaced_by_one_of_the_same_length_makes_another_cache(tiny, photos, files, tmp_path):
+    config = tiny("byol", {"train": {"cache": str(tmp_path / "kept")}})
+
+    def shown():
+        return loading.pixels(config, files.paths, [photos], None, lambda *_, **__: None)[3]
+
+    path, before = files.paths[3], shown()
+    there, fingerprint = path.stat(), data.fingerprint([photos])
+    Image.new("RGB", (63, 77)).save(path)
+    path.write_bytes(path.read_bytes().ljust(there.st_size, b"\0"))  # what follows a JPEG's end is passed over
+    os.utime(path, ns=(there.st_atime_ns, there.st_mtime_ns - 10**9))  # as `cp -p` gives it an old time
+    assert data.fingerprint([photos]) == fingerprint
+    assert np.array_equal(shown(), files[3])
+    assert not np.array_equal(shown(), before)
+
+
+def test_another_pillow_or_libjpeg_makes_another_cache(files, tmp_path, monkeypatch):
+    folders = [cache.folder_of(tmp_path, "a", files)]
+    monkeypatch.setattr(PIL, "__version__", "0.0")
+    folders.append(cache.folder_of(tmp_path, "a", files))
+    monkeypatch.setattr(cache.features, "version", lambda name: "0.0")
+    folders.append(cache.folder_of(tmp_path, "a", files))
+    assert len(set(folders)) == 3
 
 
 def test_a_training_ends_in_the_same_bits_with_and_without_it(tiny, photos, tmp_path):
