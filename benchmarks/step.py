@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from statistics import median
 from types import ModuleType
 from typing import Any
 
@@ -97,9 +98,9 @@ def _row(config: PretrainConfig, device: torch.device, name: str, times: list[Ti
     if not times:
         return {**row, "what": f"{row['what']}: out of memory"}
     row["images/s"] = _images(config, times)
-    row["peak GiB"] = round(max(each.peak for each in times) / 2**30, 3)
+    row["peak GiB"] = round(median(each.peak for each in times) / 2**30, 3)
     if all(each.held is not None for each in times):
-        row["held GiB"] = round(max(each.held or 0 for each in times) / 2**30, 3)
+        row["held GiB"] = round(median(each.held or 0 for each in times) / 2**30, 3)
     return row
 
 

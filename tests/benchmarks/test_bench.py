@@ -1,18 +1,22 @@
 """`harness bench` at toy size on the CPU: what it writes, never how fast it was."""
 
+import gc
 import json
 import math
 import re
 import subprocess
 import sys
+import weakref
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from benchmarks import published, registry, report, training
+from benchmarks import published, registry, report, step, training
 from benchmarks.base import Options, Section, Spread, alternately, ratio, seconds
 from benchmarks.step import PUBLISHED
+from benchmarks.timing import Timed
 from benchmarks.training import build, settings, trained
 from benchmarks.work import of_step
 from harness import cli
@@ -146,6 +150,35 @@ def test_a_published_step_is_measured_beside_ours_and_compared_turn_by_turn(tmp_
     assert "× published" not in whole  # it does more
     assert len(whole["images/s"]["values"]) == 1
     assert "× published" not in rows[-1]
+
+
+def test_our_trainer_is_gone_when_the_published_step_is_built(monkeypatch):
+    torch.set_num_threads(1)
+    made, alive = [], []
+
+    def built(*arguments):
+        training = build(*arguments)
+        made.append(weakref.ref(training.trainer))
+        return training
+
+    def theirs(*arguments):
+        alive.append(made[0]())
+        return SimpleNamespace(step=lambda views, masks: None)
+
+    monkeypatch.setattr(published, "build", built)
+    gc.disable()  # or it might go by chance
+    try:
+        published.step(SimpleNamespace(build=theirs), settings(TOY, "pixcon-sr", 4, CPU), CPU)
+    finally:
+        gc.enable()
+    assert alive == [None]
+
+
+def test_the_peak_of_several_turns_is_their_median():
+    config = settings(TOY, "pixcon-sr", 4, CPU)
+    turns = [Timed(Spread((1.0,)), peak * 2**30, peak * 2**30) for peak in (9, 2, 2)]
+    row = step._row(config, CPU, step.OURS, turns)
+    assert (row["peak GiB"], row["held GiB"]) == (2, 2)
 
 
 def test_a_folder_without_a_published_step_is_refused(tmp_path, bench):
