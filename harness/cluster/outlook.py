@@ -65,6 +65,18 @@ def rest(survey: Survey, store: Store, cluster: Cluster, estimates: Estimates) -
     return "; ".join(part for part in parts if part)
 
 
+def not_submitted(survey: Survey) -> int:
+    """How many jobs are neither over nor at work nor, as far as anybody knows, in the queue."""
+    wanted = [*survey.wanting("submit"), *survey.wanting("wait")]
+    return sum(each.live is None and each.state != "running" for each in wanted)
+
+
+def full(survey: Survey, cluster: Cluster) -> bool:
+    """Whether as many jobs of ours are in the queue as the profile allows: others go when there is room."""
+    there = sum(each.phase != "ended" for each in survey.queue.entries)
+    return cluster.max_jobs is not None and there >= cluster.max_jobs
+
+
 def nodes(bad: Collection[str]) -> str:
     """Which nodes are left out; empty if none."""
     return f"left out, for a job failed there: {', '.join(sorted(bad))}" if bad else ""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ground.errors import ConfigError, UserError
 from harness import display, snapshot
-from harness.cluster import keeper, needs, outlook, rerun
+from harness.cluster import going_on, keeper, needs, outlook, rerun
 from harness.cluster.backend import Backend, Environment, Slurm
 from harness.cluster.driver import Driver
 from harness.cluster.home import Home
@@ -100,7 +100,7 @@ def detach(plan: Plan, driver: Driver, options: Namespace) -> int:
     kept = ""
     if not done.settled:
         try:
-            kept = keeper.ask(driver, done.survey, plan.profile.seconds, _again(options))
+            kept = keeper.ask(driver, done.survey, plan.profile.seconds, going_on.again(options))
         except UserError as error:
             kept = f"nobody looks after them, for there is no keeper: {error}"
     return summary(plan, driver, done.survey, options, kept=kept)
@@ -128,25 +128,26 @@ def summary(plan: Plan, driver: Driver, survey: Survey, options: Namespace, numb
     if failed:
         lines.append("A failure stands until it is mended: then run again with --rerun retry (make: RERUN=retry).")
     print("\n".join(lines), file=sys.stderr)
-    return 128 + number if number else int(bool(failed or plan.lacking))
+    short = options.detach and outlook.not_submitted(survey) and not outlook.full(survey, driver.cluster)
+    return 128 + number if number else int(bool(failed or plan.lacking or short))
 
 
 def _left_alone(driver: Driver, survey: Survey, options: Namespace, kept: str) -> list[str]:
     """What happens to jobs that nobody watches, and how to go on."""
-    seconds = outlook.seconds_to_go(survey, driver.store, driver.cluster, driver.estimates)
-    where = f"--cluster {shlex.quote(options.cluster)} --store {shlex.quote(str(options.store))}"
-    lines = [f"The jobs stay in the queue, about {duration(seconds)} to go; {kept}."]
-    if kept.startswith("nobody"):
-        lines.append(
-            "What is lost there starts anew only as far as Slurm requeues it by itself; for the rest run again, "
-            f"now and then or to stay: {_again(options)}"
-        )
-    return [*lines, f"How it stands: harness status {where}. To take it back: harness cancel {where}"]
-
-
-def _again(options: Namespace) -> str:
-    """The command that goes on from here."""
-    return shlex.join(["harness", *(word for word in options.command if word != "--detach")])
+    lines = []
+    if any(each.live is not None or each.state == "running" for each in survey.standings.values()):
+        seconds = outlook.seconds_to_go(survey, driver.store, driver.cluster, driver.estimates)
+        lines.append(f"The jobs stay in the queue, about {duration(seconds)} to go; {kept}.")
+        if kept.startswith("nobody"):
+            lines.append(
+                "What is lost there starts anew only as far as Slurm requeues it by itself; for the rest run again, "
+                f"now and then or to stay: {going_on.again(options)}"
+            )
+    if missing := outlook.not_submitted(survey):
+        room = " (max_jobs of the cluster profile are in the queue)" if outlook.full(survey, driver.cluster) else ""
+        lines.append(f"NOT submitted: {missing} jobs{room}; run again: {going_on.again(options)}")
+    where = shlex.join(going_on.place(options))
+    return [*lines, f"How it stands: {going_on.status(options)}. To take it back: harness cancel {where}"]
 
 
 def check(options: Namespace, cluster: Cluster) -> None:

@@ -17,7 +17,7 @@ from harness.cluster import explaining, keeper, outlook
 from harness.cluster.backend import Backend, Slurm
 from harness.cluster.home import Home
 from harness.cluster.retries import Step
-from harness.cluster.survey import Standing, Survey, Surveyor
+from harness.cluster.survey import Standing, Survey, Surveyor, path_of
 from harness.estimate import Estimates, learn
 from harness.plan import Plan
 from harness.store import Look, Store
@@ -89,7 +89,24 @@ class Viewer:
         learn(estimates, self.store, plan.jobs)
         told = [outlook.rest(survey, self.store, self.cluster, estimates), self._keeper()]
         told.append(outlook.nodes(survey.history.bad_nodes()))
+        told.append(self._others(plan))
         return [line for line in told if line]
+
+    def _others(self, plan: Plan) -> str:
+        """What of the store is in the queue and not of this plan: a forgotten option shows another plan."""
+        home, names = Home(self.store), {keeper.TASK, *map(path_of, plan.jobs)}
+        closed = home.journal.read().closed if home.used() else set()
+        tasks = {
+            (each.token, index): each
+            for each in (self.backend.known(home.submissions) if home.used() else ())
+            for index, task in enumerate(each.tasks)
+            if task.name not in names and (each.token, index) not in closed
+        }
+        opened = list({each.token: each for each in tasks.values()}.values())
+        queue = self.backend.look(self.cluster, opened).entries if opened else ()
+        number = sum(each.phase != "ended" and (each.token, each.index) in tasks for each in queue)
+        settings = "other tables or settings (--profile, --only, --set, --seed, …) than those asked for"
+        return f"besides, {number} tasks of this store are in the queue, of {settings}" if number else ""
 
     def _keeper(self) -> str:
         home = Home(self.store)

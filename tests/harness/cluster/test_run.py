@@ -85,6 +85,37 @@ def test_detached_it_returns_at_once_and_says_who_looks_after_the_jobs(command, 
     assert slurm.calls[-1].tasks[0].name == keeper.TASK
 
 
+def test_detached_while_slurm_does_not_answer_it_says_what_was_not_submitted(command, slurm):
+    def away(cluster):
+        raise Unavailable("scontrol", "Slurm says: Unable to contact slurm controller", "Wait.")
+
+    slurm.limit, limit = away, slurm.limit
+    code, errors = command("--detach")
+    assert (code, slurm.calls) == (1, [])
+    assert "NOT submitted: 9 jobs; run again: harness run 1 --profile toy.yaml --cluster of.yaml\n" in errors
+    assert "stay in the queue" not in errors
+    slurm.limit = limit
+    assert command("--detach")[0] == 0
+    slurm.away = "Unable to contact slurm controller"
+    code, errors = command("--detach")
+    assert (code, "NOT submitted" in errors) == (0, False)
+
+
+def test_what_there_is_no_room_for_is_said_and_no_fault(command, place):
+    (place.folder / "small.yaml").write_text(f"{PROFILE}max_jobs: 4\n")
+    code, errors = command("--detach", profile="small.yaml")
+    assert code == 0
+    assert "NOT submitted: 5 jobs (max_jobs of the cluster profile are in the queue)" in errors
+
+
+def test_the_command_that_shows_how_it_stands_is_whole(command):
+    _, errors = command("--detach", "--only", "byol", "--set", "pretrain.train.epochs=2", "--seed", "3")
+    assert (
+        "How it stands: harness status 1 --profile toy.yaml --only byol --seed 3 --set pretrain.train.epochs=2 "
+        "--cluster of.yaml --store runs. To take it back: harness cancel --cluster of.yaml --store runs"
+    ) in errors
+
+
 def test_a_number_of_workers_is_no_word_for_a_cluster(command, slurm):
     code, errors = command("--workers", "2")
     assert (code, slurm.calls) == (2, [])

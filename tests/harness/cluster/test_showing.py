@@ -1,6 +1,7 @@
 """Status, why, cancel."""
 
 from argparse import Namespace
+from dataclasses import replace
 
 import pytest
 
@@ -47,6 +48,16 @@ def test_why_tells_what_happened_and_what_comes(drive, slurm, place, viewed, pla
     assert "no job of this plan is called so" in why(viewed, planned, "bjol")
     drive().make()
     assert "left out, for a job failed there: n1" in viewed.lines(planned, viewed.survey(planned))
+
+
+def test_tasks_of_other_settings_are_counted_besides(drive, viewed, planned):
+    drive().make()
+    assert "besides" not in "".join(viewed.lines(planned, viewed.survey(planned)))
+    some = replace(planned, jobs=[job for job in planned.jobs if job.recipe == "byol"])
+    assert (
+        "besides, 6 tasks of this store are in the queue, of other tables"
+        in viewed.lines(some, viewed.survey(some))[-1]
+    )
 
 
 def options(place, **more):

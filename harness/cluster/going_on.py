@@ -1,0 +1,37 @@
+"""The commands by which one goes on from a run on a cluster: the same again, and how it stands."""
+
+from __future__ import annotations
+
+import shlex
+from argparse import Namespace
+from collections.abc import Iterator
+
+_OPTIONS: dict[str, tuple[str, object]] = {
+    "--profile": ("profile", "smoke"), "--data": ("data", None), "--pretrain-images": ("pretrain_images", []),
+    "--only": ("recipes", []), "--add": ("add", []), "--tasks": ("tasks", []), "--seed": ("seed", 0),
+    "--pretrain-seeds": ("pretrain_seeds", 1), "--set": ("overrides", []),
+}  # fmt: skip
+"""Options that decide which jobs are meant, where ``harness status`` takes them: their name, and what holds unsaid."""
+
+
+def again(options: Namespace) -> str:
+    """The command that was given, to stay."""
+    return shlex.join(["harness", *(word for word in options.command if word != "--detach")])
+
+
+def status(options: Namespace) -> str:
+    """The command that shows the jobs that were asked for, and no others."""
+    return shlex.join(["harness", "status", *getattr(options, "tables", ()), *_selection(options), *place(options)])
+
+
+def place(options: Namespace) -> list[str]:
+    """Where the jobs are."""
+    return ["--cluster", str(options.cluster), "--store", str(options.store)]
+
+
+def _selection(options: Namespace) -> Iterator[str]:
+    for option, (name, usual) in _OPTIONS.items():
+        value = getattr(options, name, usual)
+        if value != usual:
+            for each in value if isinstance(value, list) else [value]:
+                yield from (option, str(each))
