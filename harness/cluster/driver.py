@@ -14,6 +14,8 @@ from ground.errors import ConfigError
 from harness.claims import Claim
 from harness.cluster import lease
 from harness.cluster.backend import Backend, Environment
+from harness.cluster.failures import NO_FAILURES
+from harness.cluster.journal import Ending
 from harness.cluster.submitting import Submitter
 from harness.cluster.survey import Standing, Survey, Surveyor, path_of
 from harness.estimate import Estimates
@@ -37,6 +39,8 @@ class Pass:
     submitted: list[Submission] = field(default_factory=list)
     dropped: list[Submission] = field(default_factory=list)
     """Of earlier passes, which never reached Slurm."""
+    judged: list[Ending] = field(default_factory=list)
+    """Starts that were found to have ended badly, whoever is to blame."""
     called_off: int = 0
     note: str = ""
     """Why it submitted less than there was."""
@@ -128,6 +132,8 @@ class Driver:
             finished = {path_of(each.job) for each in survey.standings.values() if each.state == "done"}
             sweep(home.submissions, survey.submissions, survey.queue, lambda task: task.name in finished)
         home.journal.ended(survey.fresh)
+        ended = [*survey.fresh, *(ending for _, ending in survey.cancel)]
+        done.judged = [each for each in ended if each.outcome not in NO_FAILURES]
         if survey.cancel:
             self.backend.cancel([identity for task, _ in survey.cancel if (identity := task.id)])
             home.journal.ended([ending for _, ending in survey.cancel])

@@ -95,7 +95,7 @@ def follow(driver: Driver) -> tuple[Survey, int]:
 def detach(plan: Plan, driver: Driver, options: Namespace) -> int:
     """One pass; what becomes of the rest is said."""
     done = driver.make()
-    for line in notes(done):
+    for line in notes(done, driver.cluster):
         print(line, file=sys.stderr)
     kept = ""
     if not done.settled:

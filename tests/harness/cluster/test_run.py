@@ -179,6 +179,19 @@ def test_debug_runs_in_this_process(place, planned, capsys):
     assert {pid for _, pid, _ in place.executions()} == {os.getpid()}
 
 
+def test_what_ends_alike_is_one_line_and_each_that_is_given_up_has_its_own(command, slurm):
+    for recipe in ("byol", "pixcon-sr"):
+        slurm.ends[f"pretrain/{recipe}.scenes.s0"] = ["PREEMPTED"]
+    slurm.ends["pretrain/random-init.s0"] = ["OUT_OF_MEMORY"] * 2
+    working(slurm)
+    code, errors = command()
+    assert code == 1
+    assert errors.count("2 preempted: n1: another job took its place; start again\n") == 1
+    assert "preempted  pretrain" not in errors
+    assert "1 failed (memory): n1: Slurm ended it: out of memory; starts again (2 of 2)" in errors
+    assert "failed  pretrain random-init: given up after 2 times memory" in errors
+
+
 def test_a_profile_says_what_a_keeper_gets():
     profile = Cluster.model_validate({"description": "x", "partition": "p", "qos": "q", "keeper": {"memory": "1G"}})
     asked = keeper.request(profile)
@@ -197,4 +210,6 @@ def test_what_is_lost_is_told_with_the_reason(command, slurm):
     code, errors = command()
     assert code == 0
     assert "called off 2 tasks whose turn would never come" in errors
+    assert "1 failed (node): n1: its node failed; starts again (2 of 6)" in errors
+    assert "submitted 3 jobs in 2 arrays" in errors
     assert errors.count("submitted") == 2
