@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -50,13 +51,15 @@ def of(config: PretrainConfig, profile: str, gpu: str | None = None) -> Pace:
 
     Args:
         profile: scale at which it trains; only measurements of that count.
-        gpu: part of the GPU's name that is preferred.
+        gpu: words of the GPU's name, as Slurm has its type; what was measured on another GPU is a guess for it.
     """
     from pretrain import traffic
 
-    found = sorted(_measured(profile), key=lambda each: (gpu or "").lower() not in each[0].lower())
+    found = sorted(_measured(profile), key=lambda each: not _words(gpu) <= _words(each[0]))
     own = next((each for each in found if each[1] == config.recipe), None)
     if own is not None:
+        if not _words(gpu) <= _words(own[0]):
+            return Pace(own[2], f"guessed: for {gpu} what was measured on {own[0]}", False)
         return Pace(own[2], f"measured on {own[0]}", True)
     work = traffic.work(config)
     for name, recipe, points in found:
@@ -64,10 +67,14 @@ def of(config: PretrainConfig, profile: str, gpu: str | None = None) -> Pace:
 
         share = work / traffic.work(profiles.load(profile).recipe(recipe))
         scaled = tuple((batch, seconds * share) for batch, seconds in points)
-        return Pace(scaled, f"by its arithmetic, from {recipe} measured on {name}", False)
+        return Pace(scaled, f"guessed by its arithmetic, from {recipe} measured on {name}", False)
     batch = config.train.batch
     whole = FLOOR_SECONDS + batch * work / MULTIPLICATIONS
     return Pace(((0, FLOOR_SECONDS), (batch, whole)), f"guessed: {2 * MULTIPLICATIONS / 1e12:.0f} TFLOP/s", False)
+
+
+def _words(gpu: str | None) -> set[str]:
+    return set(re.findall(r"[a-z0-9]+", (gpu or "").lower()))
 
 
 def _measured(profile: str) -> Iterator[tuple[str, str, tuple[tuple[int, float], ...]]]:

@@ -134,6 +134,10 @@ def test_steps_are_read_from_results_of_the_benchmark(tmp_path, monkeypatch):
     found = throughput.of(PIXCON, "paper")
     assert (found.points, found.measured) == (((128, 0.2), (512, 0.5)), True)
     assert throughput.of(PIXCON, "paper", "h200").source == "measured on NVIDIA H200"
+    assert throughput.of(PIXCON, "paper", "nvidia_h200").measured
+    for other in ("h20", "b300"):
+        guess = throughput.of(PIXCON, "paper", other)
+        assert (guess.measured, guess.source) == (False, f"guessed: for {other} what was measured on NVIDIA A100")
     assert throughput.of(PIXCON, "mini").source.startswith("guessed")
     told = throughput.of(resolve("slotcon", {}), "paper").source
     assert told == "measured on NVIDIA H9 with pretrain.train.precision=bf16"
