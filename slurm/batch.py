@@ -20,8 +20,16 @@ from slurm.requests import Request, Submission
 from slurm.tokens import Call
 
 GUARD = """\
+trap : TERM USR2  # the job's processes are told; this script lives on to say how they ended
+say_how_it_ended() {
+  code=$?
+  ended="$token/ended-$SLURM_ARRAY_TASK_ID-${SLURM_RESTART_COUNT:-0}"
+  echo "$code $SECONDS $SLURM_JOB_NODELIST" > "$ended.part" && mv "$ended.part" "$ended"
+  exit "$code"
+}
+trap say_how_it_ended EXIT
 id_of_token() { cat "$token/id" 2>/dev/null; }
-[ -d "$token" ] || exit 0  # swept: nothing of it is left to do
+[ -d "$token" ] || { echo "$token is not there on $(hostname)" >&2; exit 75; }  # swept, or a node without the store
 if [ -z "$(id_of_token)" ]; then
   echo "$SLURM_ARRAY_JOB_ID" > "$token/.id-$SLURM_JOB_ID" && ln "$token/.id-$SLURM_JOB_ID" "$token/id" 2>/dev/null
   rm -f "$token/.id-$SLURM_JOB_ID"
@@ -29,16 +37,8 @@ fi
 case "$(id_of_token)" in
   "$SLURM_ARRAY_JOB_ID") ;;
   "") echo "$token cannot be read or written on $(hostname)" >&2; exit 75 ;;
-  *) exit 0 ;;  # given up, or another job has this token
-esac
-trap : TERM USR2  # the job's processes are told; this script lives on to say how they ended
-say_how_it_ended() {
-  code=$?
-  ended="$token/ended-$SLURM_ARRAY_TASK_ID-${SLURM_RESTART_COUNT:-0}"
-  echo "$code" > "$ended.part" && mv "$ended.part" "$ended"
-  exit "$code"
-}
-trap say_how_it_ended EXIT"""
+  *) trap - EXIT; exit 3 ;;  # given up, or another job has this token: its files are not ours
+esac"""
 
 
 class Batch(SlurmExecutor):

@@ -15,13 +15,16 @@ from pathlib import Path
 
 from slurm import tokens
 
+NOT_READ = 75
+"""Exit code of a process that finds nothing of its submission: never 0, for what waits for it would begin."""
+
 
 def main(folder: Path) -> int:
     """Do the task that this process is a part of."""
     told = tokens.read(folder)
     if told is None:
-        print(f"{folder}: given up, nothing to do", file=sys.stderr)
-        return 0
+        print(f"{folder}: given up, or cannot be read on {socket.gethostname()}", file=sys.stderr)
+        return NOT_READ
     submission, call = told
     task = submission.tasks[int(os.environ["SLURM_ARRAY_TASK_ID"])]
     if int(os.environ.get("SLURM_NTASKS", "1")) > 1:

@@ -5,7 +5,7 @@
         batch.sh                     what sbatch got
         id                           Slurm's id of the array, or "dropped"; made by link(2), so the first word holds
         123_4_0_log.out              stdout and stderr of task 4, process 0, of every restart
-        ended-4-0                    exit code of task 4, restart 0
+        ended-4-0                    exit code of task 4, restart 0, the seconds it had, its nodes
 
 Who learns the id writes ``id``: the submitter, whoever finds the token in the queue, or the job itself when it starts.
 Who gives a submission up writes "dropped" there. A job that finds another word than its own id goes at once, so one
@@ -50,6 +50,10 @@ class Ended:
     restart: int
     code: int
     """Of srun: 128 + signal for a process that was killed."""
+    seconds: int | None = None
+    """Since its batch script began; None if it did not say."""
+    nodes: str = ""
+    """As Slurm writes them."""
 
 
 def new(request: Request, tasks: tuple[Task, ...], after: tuple[str, ...], created: float) -> Submission:
@@ -156,8 +160,9 @@ def ended(home: Path, submission: Submission) -> dict[int, list[Ended]]:
     folder = folder_of(home, submission.token)
     for name in os.listdir(folder) if folder.is_dir() else []:
         if match := _ENDED.match(name):
-            text = (folder / name).read_text(encoding="ascii").strip()
-            found.setdefault(int(match[1]), []).append(Ended(int(match[2]), int(text)))
+            code, *more = (folder / name).read_text(encoding="ascii").split()
+            seconds, nodes = int(more[0]) if more else None, more[1] if len(more) > 1 else ""
+            found.setdefault(int(match[1]), []).append(Ended(int(match[2]), int(code), seconds, nodes))
     return {index: sorted(each, key=lambda one: one.restart) for index, each in sorted(found.items())}
 
 

@@ -31,6 +31,19 @@ _OF_SLURM: dict[str, tuple[FailureClass, str]] = {
 _OUT_OF_MEMORY = re.compile(r"oom[-_ ]kill|out of memory|exceeded (job )?memory limit", re.IGNORECASE)
 """The kernel's words and, where Slurm itself looks at what a job uses, Slurm's."""
 BUS_ERROR, KILLED = 128 + 7, 128 + 9
+LAUNCH_FAILED = "JobLaunchFailure"
+_NEVER_BEGAN = {
+    75: "the store cannot be read or written there",
+    126: "a program cannot be run there",
+    127: "a program is not found there",
+}
+"""Exit codes of a batch script whose job did not begin."""
+_OF_SLURM_ITSELF = "0:53"
+"""Status of a job whose batch script could not be started: its output could not be opened, its folder is not there."""
+QUICK_SECONDS = 60
+"""A process that ends by itself in less, and has not claimed its run, did not get through its start."""
+_OURS = frozenset({0, 3, 4})
+"""Exit codes of a job that had nothing to claim: done, somebody else's, told to go."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +66,12 @@ class Evidence:
     """Whether anything of it was seen to run."""
     after: bool = False
     """Whether it waited for others."""
+    claimed: bool = True
+    """Whether it got so far as to claim its run."""
+    status: str = ""
+    """Exit code and signal by Slurm's word, ``3:0``; empty if it has none any more."""
+    seconds: int | None = None
+    """That its batch script had; None if that did not say."""
 
 
 def classify(seen: Evidence) -> tuple[Outcome, str]:
@@ -70,6 +89,8 @@ def classify(seen: Evidence) -> tuple[Outcome, str]:
         return "timeout", "stopped before its time limit, with a checkpoint"
     if state in _OF_SLURM:
         return _OF_SLURM[state]
+    if not seen.claimed and state != "CANCELLED" and (words := _of_its_node(seen)):
+        return "node", f"did not begin: {words}"
     if not seen.started and seen.after:
         return "orphan", "never started: what it waited for did not end well"
     if state == "CANCELLED":
@@ -77,6 +98,20 @@ def classify(seen: Evidence) -> tuple[Outcome, str]:
     if seen.stopped:
         return "preempted", f"stopped by {seen.stopped}"
     return _by_exit_code(seen)
+
+
+def _of_its_node(seen: Evidence) -> str:
+    """Why a start that did not claim its run failed for where it was; empty if that is not to be seen."""
+    if LAUNCH_FAILED in seen.state or seen.status == _OF_SLURM_ITSELF:
+        return "Slurm could not start its batch script there"
+    code = seen.exit_code
+    if code is None and seen.status.endswith(":0"):
+        code = int(seen.status.partition(":")[0])
+    if code in _NEVER_BEGAN:
+        return f"exit code {code}, {_NEVER_BEGAN[code]}"
+    if code is None or code in _OURS or code > 128 or seen.seconds is None or seen.seconds >= QUICK_SECONDS:
+        return ""
+    return f"exit code {code} after {seen.seconds} s, without a first word"
 
 
 def _by_exit_code(seen: Evidence) -> tuple[Outcome, str]:

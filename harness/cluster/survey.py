@@ -249,7 +249,8 @@ class Surveyor:
         directory = self._store.directory(job)
         outcome, words = traces.judge(directory, look, task.submission, task.index, task.entry)
         ending = _ending(job, task, outcome, words)
-        return ending if ending.nodes else replace(ending, nodes=_node(look, task))
+        last = traces.last(task.submission, task.index, task.entry)
+        return ending if ending.nodes else replace(ending, nodes=_node(look, task) or (last.nodes if last else ""))
 
     def _hours(self, job: Job, look: Look, counted: Sequence[Ending]) -> float:
         """At work over all attempts, by what they say themselves; one that was ended at its limit was there so long."""

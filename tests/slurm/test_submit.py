@@ -243,6 +243,7 @@ def test_an_sbatch_that_outlives_its_submitter_is_found(fake, tmp_path):
 def start(home, submission, *, job="100", index="0", restart="0"):
     """Run a batch script as Slurm does; its exit code."""
     variables = {"SLURM_ARRAY_JOB_ID": job, "SLURM_JOB_ID": "100", "SLURM_ARRAY_TASK_ID": index}
+    variables["SLURM_JOB_NODELIST"] = "n[1-2]"
     variables |= {"SLURM_RESTART_COUNT": restart} if restart != "0" else {}
     path = tokens.folder_of(home, submission.token) / "batch.sh"
     return subprocess.run(["bash", path], env={**os.environ, **variables}, check=False).returncode
@@ -254,14 +255,22 @@ def test_the_script_writes_how_each_start_ended(fake, tmp_path):
     assert start(tmp_path, sent, index="1") == 137
     fake.steer("srun.instead", "exit 0")
     assert start(tmp_path, sent, index="1", restart="1") == 0
-    assert tokens.ended(tmp_path, sent) == {1: [tokens.Ended(0, 137), tokens.Ended(1, 0)]}
+    starts = tokens.ended(tmp_path, sent)[1]
+    assert [(each.restart, each.code, each.nodes) for each in starts] == [(0, 137, "n[1-2]"), (1, 0, "n[1-2]")]
+    assert all(0 <= each.seconds < 600 for each in starts)
+
+
+def test_what_an_earlier_version_wrote_of_an_end_is_read(fake, tmp_path):
+    sent = send(tmp_path)
+    (tokens.folder_of(tmp_path, sent.token) / "ended-0-0").write_text("137\n")
+    assert tokens.ended(tmp_path, sent) == {0: [tokens.Ended(0, 137)]}
 
 
 def test_set_up_lines_that_fail_leave_an_exit_code_too(fake, tmp_path):
     sent = send(tmp_path, cluster=Cluster(description="ours", setup=("set -e", "source /nowhere/activate")))
     code = start(tmp_path, sent)
     assert code != 0
-    assert tokens.ended(tmp_path, sent) == {0: [tokens.Ended(0, code)]}
+    assert [(index, each.code) for index, (each,) in tokens.ended(tmp_path, sent).items()] == [(0, code)]
     assert fake.calls("srun") == []
 
 
@@ -285,7 +294,21 @@ def test_a_task_whose_token_was_given_up_or_is_another_jobs_does_nothing(word, f
         send(tmp_path / "home")
     [lost] = submit.known(tmp_path / "home")
     tokens.decide(tokens.folder_of(tmp_path / "home", lost.token), word)
-    assert start(tmp_path / "home", lost) == 0
+    assert start(tmp_path / "home", lost) == 3
+    assert fake.calls("srun") == []
+    assert tokens.ended(tmp_path / "home", lost) == {}
+
+
+def test_a_start_that_does_not_see_its_submission_ends_badly_and_says_so_where_it_can(fake, tmp_path):
+    sent = send(tmp_path)
+    folder = tokens.folder_of(tmp_path, sent.token)
+    (folder / "id").unlink()
+    (folder / "id").mkdir()  # as little to be read as where the disk fails
+    assert start(tmp_path, sent) == 75
+    assert [each.code for each in tokens.ended(tmp_path, sent)[0]] == [75]
+    folder.rename(tmp_path / "away")
+    (tmp_path / "away" / "batch.sh").rename(tmp_path / "batch.sh")
+    assert subprocess.run(["bash", tmp_path / "batch.sh"], check=False).returncode == 75
     assert fake.calls("srun") == []
 
 

@@ -36,6 +36,16 @@ CASES = [
     ("code", Evidence(error="code", state="FAILED")),
     ("code", Evidence(error="config")),
     ("storage", Evidence(error="storage")),
+    ("node", Evidence(state="FAILED JobLaunchFailure", started=False, claimed=False, after=True)),
+    ("node", Evidence(state="FAILED", status="0:53", started=False, claimed=False)),
+    *(("node", Evidence(exit_code=code, claimed=False)) for code in (75, 126, 127)),
+    ("node", Evidence(state="FAILED NonZeroExitCode", status="75:0", started=False, claimed=False)),
+    ("node", Evidence(exit_code=1, seconds=2, claimed=False)),
+    ("unknown", Evidence(exit_code=1, seconds=2000, claimed=False)),
+    ("unknown", Evidence(exit_code=1, seconds=2)),  # it had begun
+    ("unknown", Evidence(exit_code=3, seconds=2, claimed=False)),  # somebody else's
+    ("unknown", Evidence(exit_code=137, seconds=2, claimed=False)),
+    ("unknown", Evidence(state="CANCELLED", exit_code=1, seconds=2, claimed=False)),
 ]
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import time
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -174,6 +175,30 @@ def test_weights_that_are_gone_are_made_again_if_something_needs_them(drive, slu
     passes(drive(jobs=planned.jobs[:2]), slurm, 1)
     assert weights.exists()
     assert slurm.names().count(BYOL) == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        ({"state": "FAILED", "reason": "JobLaunchFailure", "exit_code": "0:53"}, ""),
+        ({"state": "FAILED", "reason": "NonZeroExitCode", "exit_code": "127:0"}, "127 1 n3"),
+        ({}, "1 4 n3"),  # Slurm has forgotten it
+    ],
+)
+def test_a_node_that_cannot_start_a_job_is_named_and_left_out(drive, slurm, one, place, said, left):
+    driver = drive(jobs=one)
+    driver.make()
+    token = slurm.calls[0].token
+    if left:
+        folder = place.store / ".slurm" / token
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "ended-0-0").write_text(f"{left}\n")
+    slurm.entries[token, 0] = replace(slurm.entries[token, 0], phase="ended", nodes="n3" if said else "", **said)
+    slurm.forgets = not said
+    driver.make()
+    assert slurm.calls[1].request.exclude == ("n3",)
+    (ending,) = driver.look().history.endings[f"pretrain/{one[0].name}"]
+    assert (ending.outcome, ending.nodes) == ("node", "n3")
 
 
 def test_a_bad_node_is_left_out_unless_nothing_else_is_there(drive, slurm, one):

@@ -123,12 +123,20 @@ class PocketCluster:
         process.send_signal(signal.SIGKILL)
         process.wait()
 
+    def hide(self, name, folder):
+        """On one node there is nothing in ``folder``, as if a file system were not mounted there; ``kill_node`` ends
+        it."""
+        self.run("nsenter", f"--target={self._daemon_of(name)}", "--mount", "mount", "-t", "tmpfs", "tmpfs", folder)
+
     def cut_off(self, name):
         """As if its network had failed: the daemon does not answer, the jobs go on. Ends with ``kill_node``."""
+        os.kill(self._daemon_of(name), signal.SIGSTOP)
+
+    def _daemon_of(self, name):
         inside = self.processes[name].pid
         for _ in range(2):  # unshare's first child is a shell, the shell's first is the daemon
             inside, *_ = map(int, Path(f"/proc/{inside}/task/{inside}/children").read_text().split())
-        os.kill(inside, signal.SIGSTOP)
+        return inside
 
     def stop_accounting(self):
         process = self.processes.pop("slurmdbd")

@@ -143,6 +143,19 @@ def test_a_node_that_dies_takes_nothing_along(table, cluster):
     cluster.wait_until(lambda: cluster.node_states() == ["idle", "idle"])
 
 
+def test_a_node_that_does_not_see_the_store_is_left_out(table, cluster):
+    blind = table()
+    blind.store.mkdir(parents=True, exist_ok=True)
+    node = cluster.nodes[0]
+    cluster.hide(node, blind.store)
+    blind.finish(blind.run())
+    assert [node] in [each["request"]["exclude"] for each in blind.submissions()]
+    assert node not in {record["host"]["name"] for record in blind.records()}
+    cluster.kill_node(node)
+    cluster.start_node(node)
+    cluster.wait_until(lambda: cluster.node_states() == ["idle", "idle"])
+
+
 def test_a_node_that_is_cut_off_while_its_jobs_go_on_disturbs_nobody(table, cluster):
     """Slurm takes it for dead and starts its job elsewhere; the one that still runs there sees that it was replaced."""
     doubled = table()
