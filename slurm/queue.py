@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ground.errors import ConfigError
-from slurm import accounting, commands
+from slurm import accounting, commands, origin
 from slurm.cluster import Cluster
 from slurm.requests import Entry, Queue, Submission
 from slurm.states import phase_of
@@ -34,12 +34,11 @@ def look(cluster: Cluster, submissions: Sequence[Submission]) -> Queue:
     """Ask Slurm about the tasks of ``submissions``, which were listed before. Raises nothing for a Slurm that is away.
 
     A task that is missing from a queue that answered is over, or was never known: what became of it is read where it
-    wrote it down.
+    wrote it down. That holds for our own submissions to this Slurm only; whose the others are is said in ``foreign``.
 
     Raises:
         ConfigError: there is no Slurm on this machine.
     """
-    wanted = {each.token: each for each in submissions}
     answer = commands.run(
         "squeue",
         "--noheader",
@@ -51,12 +50,18 @@ def look(cluster: Cluster, submissions: Sequence[Submission]) -> Queue:
     )
     if answer.code:
         return Queue(reachable=False, problem=answer.words or f"squeue ended with {answer.code}")
+    try:
+        us = origin.here()
+    except commands.Unavailable as error:
+        return Queue(reachable=False, problem=error.problem)
+    foreign = {each.token: words for each in submissions if (words := us.foreign(each))}
+    wanted = {each.token: each for each in submissions if each.token not in foreign}
     found = {(entry.token, entry.index): entry for entry in _entries(answer.output, wanted)}
-    lost = [each for each in submissions if any((each.token, index) not in found for index in range(len(each.tasks)))]
+    lost = [s for s in wanted.values() if any((s.token, index) not in found for index in range(len(s.tasks)))]
     for entry in accounting.ended(lost) if cluster.accounting else ():
         if _is_ours(entry, wanted):
             found.setdefault((entry.token, entry.index), entry)
-    return Queue(reachable=True, entries=tuple(found[place] for place in sorted(found)))
+    return Queue(reachable=True, entries=tuple(found[place] for place in sorted(found)), foreign=foreign)
 
 
 def _entries(output: str, wanted: dict[str, Submission]) -> Iterator[Entry]:

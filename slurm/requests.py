@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 
@@ -49,6 +50,9 @@ class Submission:
     """Seconds since 1970."""
     job_id: str | None = None
     """None while nobody knows whether sbatch took it."""
+    cluster: str = ""
+    """``ClusterName`` of the Slurm that was asked, and ``uid`` of whoever asked it; unknown of old submissions."""
+    uid: int | None = None
 
     def id_of(self, index: int) -> str:
         """Slurm's id of a task."""
@@ -84,3 +88,5 @@ class Queue:
     entries: tuple[Entry, ...] = ()
     problem: str = ""
     """Slurm's own words where it did not answer."""
+    foreign: Mapping[str, str] = field(default_factory=dict)
+    """Token → ``cluster a`` or ``user x``, of submissions that are not ours: of them nothing is learnt here either."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ground.errors import StorageError
 from ground.files import write_text
-from slurm import commands, tokens
+from slurm import commands, origin, tokens
 from slurm.cluster import Cluster
 from slurm.requests import Queue, Request, Submission, Task
 from slurm.tokens import Call
@@ -52,7 +52,7 @@ def submit(
 
     commands.require("sbatch")
     call = Call(function, dict(environment))
-    submission = tokens.new(request, tuple(tasks), tuple(after), time.time())
+    submission = tokens.new(request, tuple(tasks), tuple(after), time.time(), origin.here())
     folder, where = tokens.folder_of(home, submission.token), f"sbatch of {len(tasks)} jobs ({tasks[0].name}, …)"
     batch = Batch(folder, cluster, submission, call)
     try:
@@ -91,7 +91,8 @@ def settle(home: Path, submissions: Sequence[Submission], queue: Queue, now: flo
     """Find out about submissions whose id was lost, from a queue that was looked at after they were listed.
 
     One that the queue shows gets its id. One that a queue that answered does not show is given up a minute after it was
-    written down; should it reach Slurm later all the same, its tasks go as soon as they start.
+    written down; should it reach Slurm later all the same, its tasks go as soon as they start. Those of another Slurm
+    or user are left alone.
 
     Raises:
         StorageError: what was found out could not be written down.
@@ -102,7 +103,9 @@ def settle(home: Path, submissions: Sequence[Submission], queue: Queue, now: flo
     dropped: list[Submission] = []
     for each in submissions:
         folder = tokens.folder_of(home, each.token)
-        if each.job_id is None and each.token in seen:
+        if each.token in queue.foreign:
+            pass
+        elif each.job_id is None and each.token in seen:
             each = replace(each, job_id=tokens.decide(folder, seen[each.token]))
         elif each.job_id is None and queue.reachable and now - each.created > GRACE_SECONDS:
             each = replace(each, job_id=give_up(folder))

@@ -35,7 +35,7 @@ def sweep(
         return []
     now = time.time() if now is None else now
     old = [each for each in submissions if each.job_id and now - each.created > KEEP_SECONDS]
-    alive = {entry.token for entry in queue.entries if entry.phase != "ended"}
+    alive = {entry.token for entry in queue.entries if entry.phase != "ended"} | set(queue.foreign)
     over = [each for each in old if each.token not in alive and all(map(done, each.tasks))]
     for each in over:
         tokens.remove(tokens.folder_of(home, each.token))

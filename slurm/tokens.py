@@ -26,6 +26,7 @@ from pathlib import Path
 
 from ground.errors import ConfigError
 from ground.files import storage_errors, write_text
+from slurm.origin import Origin
 from slurm.requests import Request, Submission, Task
 
 DROPPED = "dropped"
@@ -56,9 +57,13 @@ class Ended:
     """As Slurm writes them."""
 
 
-def new(request: Request, tasks: tuple[Task, ...], after: tuple[str, ...], created: float) -> Submission:
+def new(
+    request: Request, tasks: tuple[Task, ...], after: tuple[str, ...], created: float, origin: Origin | None = None
+) -> Submission:
     """A submission with a token that nobody has; writes nothing."""
-    return Submission(f"hb-{uuid.uuid4().hex[:12]}", request, tasks, after, created)
+    token = f"hb-{uuid.uuid4().hex[:12]}"
+    made = Submission(token, request, tasks, after, created)
+    return replace(made, cluster=origin.cluster, uid=origin.uid) if origin else made
 
 
 def write(home: Path, submission: Submission, call: Call) -> Path:
@@ -106,7 +111,9 @@ def _written(folder: Path) -> tuple[Submission, Call]:
     told = content["submission"]
     request = Request(**{**told["request"], "exclude": tuple(told["request"]["exclude"])})
     tasks = tuple(Task(each["name"], tuple(each["arguments"])) for each in told["tasks"])
-    return Submission(told["token"], request, tasks, tuple(told["after"]), told["created"]), Call(**content["call"])
+    rest = {name: told[name] for name in ("cluster", "uid") if name in told}  # of before they were written: ours
+    submission = Submission(told["token"], request, tasks, tuple(told["after"]), told["created"], **rest)
+    return submission, Call(**content["call"])
 
 
 def job_id(folder: Path) -> str | None:

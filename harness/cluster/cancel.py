@@ -47,8 +47,8 @@ def cancel(options: Namespace, backend: Backend | None = None) -> int:
     with lease.held(home.lease, LEASE_SECONDS) as claim:  # nobody submits meanwhile
         if claim is None:
             raise ConfigError("cancel", "another harness is submitting at the moment", "Try again when it is done.")
-        found = in_queue(home, cluster, backend, names)
-        print("\n".join(listing(found)))
+        found, others = in_queue(home, cluster, backend, names)
+        print("\n".join([*listing(found), *others]))
         if not found:
             return 0
         if not options.yes and not _agreed(len(found)):
@@ -61,8 +61,8 @@ def cancel(options: Namespace, backend: Backend | None = None) -> int:
     return 0
 
 
-def in_queue(home: Home, cluster: Cluster, backend: Backend, names: set[str] | None) -> list[Found]:
-    """What of this store is in the queue, of ``names`` if they are given.
+def in_queue(home: Home, cluster: Cluster, backend: Backend, names: set[str] | None) -> tuple[list[Found], list[str]]:
+    """What of this store is in the queue, of ``names`` if they are given; and lines on what is others' to cancel.
 
     Raises:
         ConfigError: Slurm does not answer.
@@ -76,7 +76,13 @@ def in_queue(home: Home, cluster: Cluster, backend: Backend, names: set[str] | N
     tasks = {(s.token, index): task.name for s in open_ for index, task in enumerate(s.tasks)}
     alive = [each for each in queue.entries if each.phase != "ended" and (each.token, each.index) in tasks]
     found = [Found(tasks[each.token, each.index], each) for each in alive]
-    return [each for each in found if names is None or each.name in names]
+    tally = Counter(
+        queue.foreign[token]
+        for (token, index), name in tasks.items()
+        if token in queue.foreign and (token, index) not in closed and (names is None or name in names)
+    )
+    others = [f"{number} tasks belong to {whose}: only there can they be cancelled" for whose, number in tally.items()]
+    return [each for each in found if names is None or each.name in names], others
 
 
 def listing(found: Sequence[Found]) -> list[str]:

@@ -100,7 +100,7 @@ class Driver:
             StorageError: the store is full, read-only or gone.
         """
         survey = self.look()
-        lost = any(each.job_id is None for each in survey.submissions)
+        lost = any(each.job_id is None and each.token not in survey.queue.foreign for each in survey.submissions)
         if not (survey.fresh or survey.cancel or lost or self._wanted(survey)):
             return Pass(survey, refused=self._refused)
         self.surveyor.home.try_writing()

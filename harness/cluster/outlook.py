@@ -49,7 +49,10 @@ def queue(survey: Survey) -> str:
     for each in survey.queue.entries:
         if each.phase != "ended":
             tally[f"{each.state} ({each.reason})" if each.reason and each.phase == "pending" else each.state] += 1
-    return f"queue: {', '.join(f'{number} {words}' for words, number in tally.most_common())}" if tally else ""
+    others = Counter(each.live.foreign for each in survey.standings.values() if each.live and each.live.foreign)
+    words = [f"{number} {words}" for words, number in tally.most_common()]
+    words += [f"{number} elsewhere (belong to {whose}: waited for)" for whose, number in others.items()]
+    return f"queue: {', '.join(words)}" if words else ""
 
 
 def line(survey: Survey, store: Store, cluster: Cluster, estimates: Estimates) -> str:

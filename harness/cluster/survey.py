@@ -35,10 +35,14 @@ class Live:
     index: int
     entry: Entry | None
     """None where Slurm did not answer, or nobody knows yet whether sbatch took it."""
+    foreign: str = ""
+    """``cluster a`` or ``user x`` if it is another's: only they can tell whether it is in their queue."""
 
     @property
     def id(self) -> str | None:
-        """Slurm's; None while nobody knows it."""
+        """Slurm's; None while nobody knows it, and of another's: here it may be that of any job."""
+        if self.foreign:
+            return None
         if self.submission.job_id is None:
             return self.entry.job_id if self.entry else None
         return self.submission.id_of(self.index)
@@ -157,7 +161,10 @@ class Surveyor:
         latest = {task.name: each.created for each in submissions for task in each.tasks}
         for job, look, gone in self._looks():
             path = path_of(job)
-            own = [Live(each, index, entries.get((each.token, index))) for each, index in tasks.get(path, ())]
+            own = [
+                Live(each, index, entries.get((each.token, index)), queue.foreign.get(each.token, ""))
+                for each, index in tasks.get(path, ())
+            ]
             live = self._sift(job, look, own, found, traces)
             found.standings[job.name] = self._stand(job, look, live, found, latest.get(path, 0.0), gone)
         return found
@@ -190,14 +197,15 @@ class Surveyor:
                     continue
                 if task.name in self._names:
                     tasks.setdefault(task.name, []).append((submission, index))
-                if task.name in self._names or self._cluster.max_jobs:
+                if task.name in self._names or self._cluster.max_jobs or submission.job_id is None:
                     opened[submission.token] = submission
         return tasks, list(opened.values())
 
     def _sift(self, job: Job, look: Look, tasks: Sequence[Live], found: Survey, traces: Traces) -> Live | None:
-        """The one task of a job that stands for it in the queue; the others are judged or called off."""
+        """The one task of a job that stands for it in the queue; the others are judged or called off. That of another
+        cluster or user is neither; a record of failure is its end, wherever it ran."""
         live: Live | None = None
-        for each in tasks:
+        for each in (task for task in tasks if not task.foreign):
             over = found.queue.reachable and (each.entry.phase == "ended" if each.entry else each.id is not None)
             if over and look.state == "done":
                 found.judged(_ending(job, each, "done", ""))
@@ -214,6 +222,8 @@ class Surveyor:
             else:
                 gone, live = (live, each) if each.running and not live.running else (each, live)
                 found.call_off(gone, _ending(job, gone, "withdrawn", "in the queue twice"))
+        if live is None and look.state != "failed":
+            return next((each for each in tasks if each.foreign), None)
         return live
 
     def _stand(self, job: Job, look: Look, live: Live | None, found: Survey, submitted: float, gone: bool) -> Standing:
@@ -233,7 +243,10 @@ class Surveyor:
             blocked_by=blocking.job if blocking else None,
         )
         step = retries.decide(case, self._cluster)
-        if live is not None and step.action == "give up":
+        if live is not None and live.foreign:
+            if step.action == "wait" and look.state != "running":
+                step = replace(step, words=f"submitted before, and belongs to {live.foreign}: it is seen to there")
+        elif live is not None and step.action == "give up":
             found.call_off(live, _ending(job, live, "withdrawn", step.words))
             live = None
         requeued = bool(live and live.entry and live.entry.restarts)

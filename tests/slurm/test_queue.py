@@ -1,12 +1,14 @@
 """What Slurm knows of our tasks."""
 
+import os
 import time
+from dataclasses import replace
 from functools import partial
 
 import pytest
 
 from ground.errors import ConfigError
-from slurm import commands, queue
+from slurm import commands, origin, queue, submit, sweep, tokens
 from slurm.cluster import Cluster
 from slurm.commands import Unavailable
 from slurm.requests import Queue, Request, Submission, Task
@@ -17,6 +19,13 @@ REQUEST = Request(nodes=1, tasks_per_node=1, gpus_per_node=0, cpus_per_task=1, m
 
 def submission(token="hb-0123456789ab", tasks=2, job_id="7"):
     return Submission(token, REQUEST, tuple(Task(f"t/{i}", ()) for i in range(tasks)), (), time.time(), job_id)
+
+
+def theirs(tmp_path, **whose):
+    """A submission of somebody else, of which our queue shows nothing, written down and read again."""
+    made = replace(submission(job_id=None), created=0.0, **whose)
+    tokens.write(tmp_path, made, tokens.Call("work:do", {}))
+    return made
 
 
 def says(fake, *lines, command="squeue"):
@@ -106,6 +115,37 @@ def test_a_command_that_hangs_is_given_up_with_what_it_started(fake, monkeypatch
     found = queue.look(CLUSTER, [submission()])
     assert not found.reachable
     assert found.problem == "no answer from squeue within 0.3 seconds"
+
+
+@pytest.mark.parametrize(
+    ("whose", "words"), [({"cluster": "other"}, "cluster other"), ({"cluster": "fake", "uid": 4294967}, "user 4294967")]
+)
+def test_what_another_slurm_or_user_has_is_named_and_left_alone(whose, words, fake, tmp_path):
+    theirs(tmp_path, **whose)
+    known = submit.known(tmp_path)
+    seen = queue.look(CLUSTER, known)
+    assert seen == Queue(True, (), foreign={"hb-0123456789ab": words})
+    assert fake.calls("sacct") == []
+    assert submit.settle(tmp_path, known, seen).dropped == ()
+    given = [replace(each, job_id="7") for each in known]
+    assert sweep.sweep(tmp_path, given, seen, lambda task: True) == []
+    assert submit.known(tmp_path) == known
+
+
+def test_our_own_submissions_and_those_of_before_are_ours(fake, tmp_path):
+    sent = submit.submit(tmp_path, CLUSTER, REQUEST, [Task("t/0", ())], function="work:do", environment={})
+    assert (sent.cluster, sent.uid) == ("fake", os.getuid())
+    assert submit.known(tmp_path) == [sent]
+    seen = queue.look(CLUSTER, [sent, submission()])
+    assert (seen.foreign, len(seen.entries)) == ({}, 1)
+
+
+def test_a_controller_that_does_not_say_its_name_teaches_nothing(fake, monkeypatch):
+    monkeypatch.setenv("SLURM_CONF", "/of another one")
+    fake.steer("scontrol.instead", "echo 'slurm_load_ctl_conf error: Socket timed out' >&2; exit 1")
+    assert not queue.look(CLUSTER, [submission()]).reachable
+    with pytest.raises(Unavailable):
+        origin.here()
 
 
 def test_no_slurm_is_an_error_and_not_an_empty_queue(tmp_path, monkeypatch):

@@ -26,6 +26,7 @@ class StandIn:
         self.submissions, self.entries, self.calls, self.cancelled, self.ends = [], {}, [], [], {}
         self.after_sbatch = lambda submission: None
         self.numbers = itertools.count(100)
+        self.foreign = {}  # token → whose it is
 
     # What the harness calls
 
@@ -44,7 +45,7 @@ class StandIn:
         asked = {each.token for each in submissions}
         self._doom()
         entries = [e for e in self.entries.values() if e.token in asked and not (self.forgets and e.phase == "ended")]
-        return Queue(reachable=True, entries=tuple(entries))
+        return Queue(reachable=True, entries=tuple(entries), foreign=self.foreign)
 
     def settle(self, home, submissions, queue):
         dropped = [each for each in self.submissions if each.job_id is None]
