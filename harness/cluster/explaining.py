@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 
 from harness import claims, endings
@@ -23,23 +24,46 @@ ALIKE = 3
 
 
 def lines(plan: Plan, store: Store, standings: Mapping[str, Standing], pattern: str) -> list[str]:
-    """A block for each job that is not done and that ``pattern`` means; those without a history in a line together."""
+    """A block for the jobs that are not done, that ``pattern`` means and that have one cause; those without a history
+    in a line together."""
     chosen = [standings[job.name] for job in plan.jobs if _meant(plan, job, pattern)]
     told: list[str] = []
+    alike: dict[tuple[str, ...], list[Standing]] = {}
     quiet: dict[tuple[str, str], list[Standing]] = {}
     for each in chosen:
-        history = [] if each.state == "done" else _history(store, each)
-        if history:
-            told += [f"{each.job.title}: {each.state}{_class(each)}{each.where}", *history, *_next(store, each), ""]
+        if each.state != "done" and _history(store, each):
+            alike.setdefault(_cause(store, each), []).append(each)
         elif each.state != "done":
             quiet.setdefault((each.state, _waits(each, with_id=False)), []).append(each)
+    for several in alike.values():
+        told += [*_block(store, several), ""]
     for (state, words), several in quiet.items():
-        titles = ", ".join(each.job.title for each in several[:ALIKE])
-        more = f" and {len(several) - ALIKE} more" if len(several) > ALIKE else ""
-        told.append(f"{state}: {titles}{more}: {words}")
+        told.append(f"{state}: {_titles(several)}: {words}")
     if not chosen:
         told.append(f"--why {pattern}: no job of this plan is called so; write a part of its name, or table/row/column")
     return told or ["every job is done"]
+
+
+def _cause(store: Store, each: Standing) -> tuple[str, ...]:
+    """What jobs of one cause have in common."""
+    last = next(reversed(endings.all_of(store.directory(each.job) / "attempts").values()), None)
+    words = [ending.words for ending in each.endings if ending.outcome not in failures.NO_FAILURES][-1:]
+    return each.state, _class(each), _waits(each, with_id=False), _first(last.message) if last else "", *words
+
+
+def _block(store: Store, several: Sequence[Standing]) -> list[str]:
+    """The history of one job, which stands for others of the same cause."""
+    first = several[0]
+    if len(several) == 1:
+        head = [f"{first.job.title}: {first.state}{_class(first)}{first.where}"]
+    else:
+        head = [f"{len(several)} jobs, {_titles(several)}: {first.state}{_class(first)}; of {first.job.title}:"]
+    return [*head, *_history(store, first), *_next(store, first)]
+
+
+def _titles(several: Sequence[Standing]) -> str:
+    more = f" and {len(several) - ALIKE} more" if len(several) > ALIKE else ""
+    return ", ".join(each.job.title for each in several[:ALIKE]) + more
 
 
 def _meant(plan: Plan, job: Job, pattern: str) -> bool:
@@ -65,17 +89,31 @@ def _class(each: Standing) -> str:
 
 
 def _history(store: Store, each: Standing) -> list[str]:
-    """Its attempts, with nodes and how each ended, and what Slurm said of its tasks."""
+    """Its attempts, with nodes and how each ended, and what Slurm said of its tasks unless that is the same; equal ones
+    that follow each other are one line."""
     folder = store.directory(each.job) / "attempts"
-    told = []
-    for number, end in endings.all_of(folder).items():
-        attempt = claims.at(folder, number)
-        told.append(f"  attempt {number}{_place(attempt.owner if attempt else None)}: {_end(end, attempt)}")
-    for ending in each.endings:
-        if ending.outcome not in failures.NO_FAILURES:
-            nodes = f", on {ending.nodes}" if ending.nodes else ""
-            told.append(f"  counts as {ending.outcome}{nodes}: {ending.words.removeprefix(f'{ending.outcome}: ')}")
+    told, said = [], []
+    attempts = [(number, claims.at(folder, number), end) for number, end in endings.all_of(folder).items()]
+    for _, group in groupby(attempts, lambda one: (_host(one[1]), _end(one[2], one[1], timed=False))):
+        members = list(group)
+        number, attempt, end = members[0]
+        said.append(_end(end, attempt))
+        if len(members) == 1:
+            told.append(f"  attempt {number}{_place(attempt.owner if attempt else None)}: {said[-1]}")
+        else:
+            host = f" on {_host(attempt)}" if _host(attempt) else ""
+            told.append(f"  attempts {number}-{members[-1][0]}{host}: {_end(end, attempt, timed=False)}")
+    bad = [ending for ending in each.endings if ending.outcome not in failures.NO_FAILURES]
+    for (outcome, nodes, words), same in groupby(bad, lambda one: (one.outcome, one.nodes, one.words)):
+        times, tail = len(list(same)), _once(words.removeprefix(f"{outcome}: "))
+        if not any(f": {outcome}; {tail}" in each or each.endswith(f": {tail}") for each in said):
+            often = f" {times} times" if times > 1 else ""
+            told.append(f"  counts{often} as {outcome}{f', on {nodes}' if nodes else ''}: {tail}")
     return told
+
+
+def _host(attempt: claims.Attempt | None) -> str:
+    return attempt.owner.host if attempt is not None and attempt.owner is not None else ""
 
 
 def _place(owner: claims.Owner | None) -> str:
@@ -85,14 +123,19 @@ def _place(owner: claims.Owner | None) -> str:
     return f" on {owner.host}" + (f" ({owner.slurm}{again})" if owner.slurm else "")
 
 
-def _end(end: End | None, attempt: claims.Attempt | None) -> str:
+def _end(end: End | None, attempt: claims.Attempt | None, *, timed: bool = True) -> str:
     if end is None:
         return "at work" if attempt is not None and attempt.alive() else "killed without a word"
-    words = [end.outcome, f"after {duration(end.seconds)}"]
+    after = f" after {duration(end.seconds)}" if timed else ""
     why = end.signal or end.kind
-    detail = "; ".join(part for part in (why, _first(end.message) if end.message != why else "") if part)
+    detail = "; ".join(part for part in (why, _once(_first(end.message)) if end.message != why else "") if part)
     again = "; requeued" if end.requeued else ""
-    return " ".join(words) + (f": {detail}" if detail else "") + again
+    return f"{end.outcome}{after}{f': {detail}' if detail else ''}{again}"
+
+
+def _once(words: str) -> str:
+    """Without what is said twice in a row: ``node: node: n1: n1: no GPU``."""
+    return ": ".join(part for part, _ in groupby(words.split(": ")))
 
 
 def _next(store: Store, each: Standing) -> list[str]:
@@ -113,8 +156,8 @@ def _waits(each: Standing, with_id: bool = True) -> str:
     if entry is not None and entry.phase == "pending":
         return f"in the queue{f' as {entry.job_id}' if with_id else ''} ({entry.reason or entry.state})"
     if each.state == "failed":
-        return f"nothing, unless --rerun retry: {each.step.words}"
-    return each.step.words
+        return f"nothing, unless --rerun retry: {_once(each.step.words)}"
+    return _once(each.step.words)
 
 
 def _first(text: str) -> str:

@@ -1,14 +1,18 @@
 """Status, why, cancel."""
 
+import json
+import time
 from argparse import Namespace
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
 from ground.errors import ConfigError
-from harness import cli
+from harness import claims, cli, endings
 from harness.cluster import cancel, explaining, showing
 from harness.cluster.home import Home
+from harness.cluster.journal import Ending
+from harness.endings import End
 from harness.store import Store
 from slurm.cluster import Cluster, Kinds, Resources
 
@@ -48,6 +52,28 @@ def test_why_tells_what_happened_and_what_comes(drive, slurm, place, viewed, pla
     assert "no job of this plan is called so" in why(viewed, planned, "bjol")
     drive().make()
     assert "left out, for a job failed there: n1" in viewed.lines(planned, viewed.survey(planned))
+
+
+def test_why_says_what_is_equal_once(drive, slurm, viewed, planned):
+    """Attempts that ended alike, what Slurm says as well, and jobs that have one cause."""
+    driver = drive()
+    driver.make()
+    token, words = slurm.calls[0].token, "node: n7: n7: no GPU"
+    pretrainings = [job for job in planned.jobs if job.kind == "pretrain"][:2]
+    for index, job in enumerate(pretrainings):
+        attempts = viewed.store.directory(job) / "attempts"
+        attempts.mkdir()
+        for number in range(1, 7):
+            owner = asdict(replace(claims.Owner.here(), host="n7", slurm=f"1{number}_0"))
+            (attempts / f"{number:04d}").write_text(json.dumps(owner))
+            endings.write(attempts, number, End("failed", 60.0 + number, "node", "n7: n7: no GPU"))
+        path = f"{job.kind}/{job.name}"
+        driver.surveyor.home.journal.ended([Ending(token, index, path, "node", words, time.time(), "n7")] * 6)
+    told = why(viewed, planned)
+    assert told.count("no GPU") == 2  # how it ended, and why no more is done
+    assert told.startswith(f"2 jobs, {pretrainings[0].title}, {pretrainings[1].title}: failed (node); of ")
+    assert "  attempts 1-6 on n7: failed: node; n7: no GPU\n  next: " in told
+    assert "given up after 6 times node (`retries.node`: 5): node: n7: no GPU" in told
 
 
 def test_tasks_of_other_settings_are_counted_besides(drive, viewed, planned):
