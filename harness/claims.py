@@ -13,6 +13,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -189,13 +190,31 @@ class Claim:
                 print(f"heartbeat {self._path}: {error}", file=sys.stderr)
 
 
-def acquire(directory: Path, patience: float = 0.0) -> Claim | None:
+class Watch:
+    """Judges whether owners elsewhere live by hearts that beat while we look. The clocks of two machines and of a file
+    server are not compared: a minute between them would make the living look dead."""
+
+    def __init__(self) -> None:
+        self._seen: tuple[int, float] | None = None
+        self._since = 0.0
+
+    def alive(self, attempt: Attempt) -> bool:
+        """Whether an owner is not known to be gone; of one that we cannot see, that takes a minute of looking on."""
+        if attempt.end is not None or _here(attempt):
+            return attempt.alive()
+        if (seen := (attempt.number, attempt.heartbeat)) != self._seen:
+            self._seen, self._since = seen, time.monotonic()
+        return time.monotonic() - self._since < DEAD_AFTER_SECONDS
+
+
+def acquire(directory: Path, patience: float = 0.0, alive: Callable[[Attempt], bool] = Attempt.alive) -> Claim | None:
     """Claim the next attempt in ``directory``, or None while somebody alive has it.
 
     Args:
         directory: ``attempts`` of a run.
         patience: seconds to wait for the end of an owner elsewhere whose heart does not beat: it may have been killed
             a moment ago.
+        alive: whether an owner still is.
 
     Raises:
         StorageError: the claim cannot be written.
@@ -205,7 +224,7 @@ def acquire(directory: Path, patience: float = 0.0) -> Claim | None:
         me, deadline, beat = Owner.here(), time.monotonic() + patience, 0.0
         while True:
             last = latest(directory)
-            if last is not None and last.alive() and not (last.owner and last.owner.was_before(me)):
+            if last is not None and alive(last) and not (last.owner and last.owner.was_before(me)):
                 beat = beat or last.heartbeat
                 if last.heartbeat != beat or time.monotonic() >= deadline or _here(last):
                     return None

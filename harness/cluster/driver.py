@@ -117,16 +117,17 @@ class Driver:
     def _act(self, claim: Claim) -> Pass:
         done = Pass(self.look(), refused=self._refused)
         try:
-            self._tidy(done)
+            self._tidy(done, claim)
             if wanted := self._wanted(done.survey):
                 self._submit(done, claim, wanted)
         except Unavailable as error:
             done.note = str(error)
         return done
 
-    def _tidy(self, done: Pass) -> None:
+    def _tidy(self, done: Pass, claim: Claim) -> None:
         """Write down what was judged, and call off what is in vain: first the act, then the word."""
         survey, home = done.survey, self.surveyor.home
+        lease.keep(claim)  # the look before may have taken minutes
         if survey.queue.reachable:
             done.dropped = self.backend.settle(home.submissions, survey.submissions, survey.queue)
             finished = {path_of(each.job) for each in survey.standings.values() if each.state == "done"}
@@ -135,6 +136,7 @@ class Driver:
         ended = [*survey.fresh, *(ending for _, ending in survey.cancel)]
         done.judged = [each for each in ended if each.outcome not in NO_FAILURES]
         if survey.cancel:
+            lease.keep(claim)
             self.backend.cancel([identity for task, _ in survey.cancel if (identity := task.id)])
             home.journal.ended([ending for _, ending in survey.cancel])
             done.called_off = len(survey.cancel)
@@ -145,7 +147,7 @@ class Driver:
 
     def _submit(self, done: Pass, claim: Claim, wanted: Sequence[Job]) -> None:
         seconds = {job.name: self.estimates.seconds(job) for job in wanted}
-        submitter = Submitter(self.store, self.cluster, self.backend, claim.holds, self.environment())
+        submitter = Submitter(self.store, self.cluster, self.backend, self._may(claim), self.environment())
         try:
             submitter.submit(done.survey, order(wanted, seconds), self.backend.limit(self.cluster))
         finally:

@@ -1,7 +1,8 @@
 """The right to submit: one harness at a time, for the length of one pass, whichever login node it is on.
 
 Claims as those of runs; a number is never given twice, so whoever was overtaken while its machine slept finds a higher
-one, for ever, and submits nothing more.
+one, for ever, and submits nothing more. Whether a holder elsewhere is dead is not read from any clock, but seen: its
+heart does not beat for a minute while somebody waits.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from harness import claims
 from harness.claims import Claim
 from harness.endings import End
+from slurm.commands import Unavailable
 
 RETRY_SECONDS = 0.5
 
@@ -25,8 +27,8 @@ def held(folder: Path, seconds: float) -> Iterator[Claim | None]:
     Raises:
         StorageError: the claim cannot be written.
     """
-    deadline = time.monotonic() + seconds
-    while (claim := claims.acquire(folder)) is None and time.monotonic() < deadline:
+    deadline, watch = time.monotonic() + seconds, claims.Watch()
+    while (claim := claims.acquire(folder, alive=watch.alive)) is None and time.monotonic() < deadline:
         time.sleep(RETRY_SECONDS)
     if claim is None:
         yield None
@@ -45,3 +47,13 @@ def _sweep(folder: Path, number: int) -> None:
         if path.stem.isdigit() and int(path.stem) < number:
             with suppress(FileNotFoundError):
                 path.unlink()
+
+
+def keep(claim: Claim) -> None:
+    """Raises ``Unavailable`` once somebody has taken us for dead: what follows is theirs to do."""
+    if not claim.holds():
+        raise Unavailable(
+            "lease",
+            "another harness took this one for dead and goes on in its place",
+            "Nothing is lost: it looks again.",
+        )

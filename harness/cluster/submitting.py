@@ -17,6 +17,7 @@ from harness.cluster.survey import Standing, Survey, path_of
 from harness.jobs import Job
 from harness.store import Store, shelve
 from slurm.cluster import Cluster
+from slurm.commands import Unavailable
 from slurm.requests import Request, Submission, Task
 
 FUNCTION = "harness.worker:main"
@@ -114,6 +115,8 @@ class Submitter:
         self.store.prepare(job)
 
     def _sbatch(self, request: Request, tasks: Sequence[Task], after: tuple[str, ...], threads: int) -> Submission:
+        if not self.holds():  # making thousands of folders ready takes a while
+            raise Unavailable("sbatch", "this harness may not submit any more", "The next pass sees to what is left.")
         environment = {**worker.environment(threads), **self.environment}
         home = Home(self.store).submissions
         return self.backend.submit(
