@@ -16,6 +16,9 @@ def build_optimizer(
 ) -> torch.optim.Optimizer:
     """The recipe's optimiser of ``parameters``; its learning rate is set anew at every step.
 
+    Which of torch's ways a step takes stays as it is here whatever state is loaded: a state holds how its own
+    optimiser stepped, and an unfused SGD that believes itself fused never divides by the loss's scale.
+
     Args:
         optim: the recipe's.
         parameters: what is trained.
@@ -27,8 +30,23 @@ def build_optimizer(
         return Lars(parameters, optim.lr, momentum=momentum, weight_decay=decay, eta=eta, epsilon=epsilon)
     parameters = list(parameters)
     optimizer = torch.optim.SGD(parameters, optim.lr, momentum, weight_decay=decay, fused=fused or None)
-    if fused and momentum:
-        # torch 2.11 leaves the buffers uninitialised where a loss scaler finds its first gradients infinite.
-        for parameter in parameters:
-            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    ways = [{name: group[name] for name in ("fused", "foreach")} for group in optimizer.param_groups]
+
+    def settle(loaded: torch.optim.Optimizer) -> None:
+        for group, way in zip(loaded.param_groups, ways, strict=True):
+            group.update(way)
+        if fused and momentum:
+            _fill_buffers(loaded)
+
+    settle(optimizer)
+    optimizer.register_load_state_dict_post_hook(settle)
     return optimizer
+
+
+def _fill_buffers(optimizer: torch.optim.Optimizer) -> None:
+    """torch 2.11 leaves fused SGD's buffers uninitialised where a loss scaler finds its first gradients infinite."""
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            state = optimizer.state[parameter]
+            if state.get("momentum_buffer") is None:
+                state["momentum_buffer"] = torch.zeros_like(parameter)
