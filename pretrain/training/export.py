@@ -8,6 +8,7 @@ from pathlib import Path
 from safetensors.torch import save as safetensors
 from torch import Tensor, nn
 
+from ground.errors import DivergedError
 from ground.files import atomic_path
 from pretrain.config import Model
 from pretrain.model.student_teacher import StudentTeacher
@@ -17,7 +18,11 @@ SNAPSHOTS = "snapshots"
 
 
 def export_backbone(path: Path, resnet: nn.Module) -> None:
-    """The backbone with torchvision's tensor names, BN statistics included, no classifier, as safetensors."""
+    """The backbone with torchvision's tensor names, BN statistics included, no classifier, as safetensors.
+
+    Raises:
+        DivergedError: a value is not finite; nothing is written.
+    """
     _write(path, resnet.state_dict(), None)
 
 
@@ -36,6 +41,9 @@ def export_network(path: Path, model: StudentTeacher, config: Model) -> None:
     """The student's backbone and its branches' projectors, with what it takes to build them, as safetensors.
 
     Nothing is written for a recipe none of whose branches has a single projector.
+
+    Raises:
+        DivergedError: as ``export_backbone``.
     """
     heads = {
         name: model.branches[name].get_submodule("projector")
@@ -52,6 +60,14 @@ def export_network(path: Path, model: StudentTeacher, config: Model) -> None:
 
 
 def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None) -> None:
+    broken = [name for name, value in tensors.items() if not value.isfinite().all()]
+    if broken:
+        more = f" and {len(broken) - 1} more" if broken[1:] else ""
+        raise DivergedError(
+            path,
+            f"is not written, since not every value of {broken[0]}{more} is finite",
+            "Lower optim.lr or lengthen optim.warmup_epochs, and train anew.",
+        )
     with atomic_path(path) as temporary:
         temporary.write_bytes(_in_order(safetensors({k: v.cpu().contiguous() for k, v in tensors.items()}, metadata)))
 

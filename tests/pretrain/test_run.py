@@ -6,6 +6,7 @@ import shutil
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from ground import backbones
 from ground.errors import ConfigError, DataError, DivergedError, WeightsError
@@ -13,6 +14,7 @@ from ground.seeding import derive_seed
 from pretrain.model.student_teacher import StudentTeacher
 from pretrain.run import BACKBONE, run
 from pretrain.training import loop
+from pretrain.training.export import export_backbone
 
 TRAINED = [
     "byol", "mocov2plus", "densecl", "pixcon-sim", "pixcon-coord", "pixcon-sr", "pixpro", "pixpro-image", "slotcon",
@@ -188,6 +190,17 @@ def test_a_loss_that_is_no_number_stops_with_step_images_and_remedy(tiny, photos
     state = torch.load(tmp_path / "out" / "checkpoint.pt", weights_only=True)
     assert state["step"] == 2
     assert all(torch.isfinite(value).all() for value in state["model"].values())
+
+
+@pytest.mark.parametrize("tensor", ["conv1.weight", "bn1.running_var"])
+def test_a_backbone_that_is_no_number_is_not_handed_over(tensor, tmp_path):
+    resnet = backbones.build("resnet10_w32", nn.BatchNorm2d, zero_residuals=False)
+    export_backbone(tmp_path / "backbone.safetensors", resnet)
+    kept = (tmp_path / "backbone.safetensors").read_bytes()
+    resnet.state_dict()[tensor].view(-1)[0] = float("nan")
+    with pytest.raises(DivergedError, match=rf"backbone\.safetensors: .*{tensor} is finite\. Lower optim\.lr"):
+        export_backbone(tmp_path / "backbone.safetensors", resnet)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [kept]
 
 
 def test_a_truncated_image_is_named(tiny, photos, tmp_path):
