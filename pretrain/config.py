@@ -64,9 +64,9 @@ class Fast(Strict):
     stack: bool = later(True)
     """Views of one size pass a network at once, each with batch-norm statistics of its own; needs ``norms``."""
     infonce: bool = later(True)
-    """InfoNCE by a kernel that never writes a logit (Triton; with half precision)."""
+    """InfoNCE by a kernel that never writes a logit (Triton; with half precision; temperatures of 0.07 or more)."""
     colours: bool = later(True)
-    """Photometric work of a view in three passes over memory (Triton)."""
+    """Photometric work of a view in at most four passes over memory (Triton)."""
     optimizer: bool = later(True)
     """SGD in one kernel."""
     recompute: bool = not_identity(True)

@@ -7,6 +7,9 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+COLDEST = 0.07
+"""The lowest temperature of the kernel: below it half precision loses the shares of all but the nearest keys."""
+
 
 class _QueueInfoNCE(torch.autograd.Function):
     """Neither positives nor queue carry a gradient, so the gradient with respect to the queries is known as soon as
@@ -60,6 +63,11 @@ class _FusedInfoNCE(torch.autograd.Function):
     backward = _QueueInfoNCE.backward
 
 
+def kernel_serves(queries: Tensor, temperature: float) -> bool:
+    """Whether the kernel may stand for the blocks: on CUDA, under autocast, not below ``COLDEST``."""
+    return queries.is_cuda and torch.is_autocast_enabled("cuda") and temperature >= COLDEST
+
+
 def queue_infonce(
     queries: Tensor, positives: Tensor, queue: Tensor, temperature: float, block: int = 4096, *, fused: bool = False
 ) -> Tensor:
@@ -71,12 +79,12 @@ def queue_infonce(
         queue: (K, C), unit norm. It may be overwritten afterwards: nothing is kept for backward.
         temperature: T.
         block: queries compared with the queue at once; memory is ``block × K``, never ``N × K``.
-        fused: under autocast on CUDA, by a kernel whose memory is ``N + K``.
+        fused: where ``kernel_serves``, by a kernel whose memory is ``N + K``; by blocks elsewhere.
 
     Returns:
         (N,) losses, in single precision whatever autocast says.
     """
-    fused = fused and queries.is_cuda and torch.is_autocast_enabled("cuda")
+    fused = fused and kernel_serves(queries, temperature)
     with torch.autocast(queries.device.type, enabled=False):
         queries, positives, queue = queries.float(), positives.float().detach(), queue.detach()
         if fused:

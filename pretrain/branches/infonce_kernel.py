@@ -14,7 +14,8 @@ from torch import Tensor
 
 QUERIES, KEYS, WARPS, STAGES = 128, 64, 8, 3
 LIFT = 14.0
-"""Shares are computed as 2^14 times ``exp((cos − 1) / T)``: half precision keeps their digits down to cos = −1."""
+"""Shares are computed as 2^14 times ``exp((cos − 1) / T)``. Half precision keeps all their digits where this is 2^-14
+or more: cos ≥ 1 − 19.4 T, which is every cosine at T = 0.2, those from −0.36 on at 0.07, and from 0.61 on at 0.02."""
 PROGRAMS = 396
 """About as many as fill 132 multiprocessors three times."""
 
@@ -51,7 +52,7 @@ def attend(queries: Tensor, queue: Tensor, temperature: float) -> tuple[Tensor, 
     Args:
         queries: (N, C), unit norm, in half precision.
         queue: (K, C), unit norm, of the same type.
-        temperature: T.
+        temperature: T, ``infonce.COLDEST`` or more.
 
     Returns:
         ``log Σ e^{q·Q_n/T}``, (N,), and the mean of the keys with these weights, (N, C); both in single precision.

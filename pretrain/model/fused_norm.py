@@ -25,7 +25,11 @@ class _Tiles:
 
     @classmethod
     def of(cls, x: Tensor, groups: int) -> _Tiles:
-        return cls(groups, x.numel() // x.shape[1] // groups, x.shape[1])
+        rows = x.numel() // x.shape[1] // groups
+        if rows < 2:
+            given = f"{tuple(x.shape)} in {groups} groups"
+            raise ValueError(f"a norm in training needs two values per channel and group, got {given}")
+        return cls(groups, rows, x.shape[1])
 
     @property
     def blocks(self) -> int:
@@ -170,6 +174,9 @@ def norm_act(
 
     Returns:
         Like ``x``, in channels_last.
+
+    Raises:
+        ValueError: a channel of a group has one value: it has no deviation.
     """
     _count(norm, groups)
     shortcut = None if shortcut is None else _rows(shortcut)

@@ -2,6 +2,7 @@
 
 All tensors are (G·R, C) with the channels beside each other: a channels_last map's pixels, or vectors. Each of the G
 groups of R rows has statistics of its own. Sums are in single precision, in an order that depends on the shape alone.
+Maxima keep what is no number, as torch's do: by default a GPU's make it 0, and a diverged training would go on.
 """
 
 # ruff: noqa: ANN001, ANN201, ANN202 -- Triton reads annotations as compile-time constants
@@ -68,7 +69,7 @@ def statistics(
         first = tl.sum(tl.load(at, mask=mask, other=0.0), 0)
         second = tl.sum(tl.load(at + C, mask=mask, other=0.0), 0)
         off = first / count
-        var = tl.maximum(second / count - off * off, 0.0)
+        var = tl.maximum(second / count - off * off, 0.0, propagate_nan=tl.PropagateNan.ALL)
         tl.store(mean + group * C + channel, shift + off, mask=inside)
         tl.store(scale + group * C + channel, 1.0 / tl.sqrt(var + eps), mask=inside)
         kept_mean += momentum * (shift + off - kept_mean)
@@ -94,7 +95,7 @@ def normalise(
     if ADD:
         value += tl.load(shortcut + at, mask=mask, other=0.0).to(tl.float32)
     if RELU:
-        value = tl.maximum(value, 0.0)
+        value = tl.maximum(value, 0.0, propagate_nan=tl.PropagateNan.ALL)
     tl.store(y + at, value.to(y.dtype.element_ty), mask=mask)
 
 
