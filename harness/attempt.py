@@ -133,6 +133,7 @@ class Attempt:
     def _leave(self, reason: str) -> None:
         """The last word of one who was stopped; and, where time was up, a wish to be started anew."""
         number = reason if reason in signal.Signals.__members__ else ""
+        self.progress.show()
         # Who was told to go was cancelled, or Slurm itself starts it anew.
         again = self._place if number == "SIGUSR2" else None
         end = self._end(outcome="stopped", message=reason, signal=number, requeued=again is not None)

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Self
@@ -44,13 +44,15 @@ class Owner:
     restart: int = 0
     nodes: str = ""
     """All of that job, as Slurm writes them."""
+    at: float = field(default=0.0, compare=False)
+    """When it was claimed, in seconds since 1970; 0 of before that was written down."""
 
     @classmethod
     def here(cls) -> Self:
         """This process."""
-        found, process = allocation.here(), (os.getpid(), _state_and_start(os.getpid())[1])
-        slurm = (found.id, found.restart, found.nodes) if found else ()
-        return cls(socket.gethostname(), _machine(), *process, *slurm)
+        found, pid = allocation.here(), os.getpid()
+        own = cls(socket.gethostname(), _machine(), pid, _state_and_start(pid)[1], at=time.time())
+        return replace(own, slurm=found.id, restart=found.restart, nodes=found.nodes) if found else own
 
     def alive(self, heartbeat: float) -> bool:
         """Whether the process still is, given its last heartbeat (seconds since 1970).

@@ -177,12 +177,8 @@ def preview(wanted: Request, options: Namespace) -> int:
     plan, store = planning.build(wanted), Store(wanted.store)
     if cluster.executor != "slurm":
         _check_processes(plan, options.cluster, cluster)
-    looks, estimates = status.survey(store, plan.jobs), Estimates(plan.profile.seconds)
-    speed = Speed(plan.profile, cluster)
-    for job in plan.jobs:
-        if (look := looks[job.name]).state == "done":
-            estimates.add(job, look.seconds * speed.times(job, look.processes))
-    learn(estimates, store, plan.jobs)
+    looks, speed = status.survey(store, plan.jobs), Speed(plan.profile, cluster)
+    estimates = speed.estimates(store, looks, plan.jobs)
     if options.submissions:
         return _show_submissions(plan, store, cluster, estimates, options.cluster)
     print(status.heading(plan))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from harness import status
-from harness.cluster import needs
+from harness.cluster import needs, outlook
 from harness.columns import aligned
 from harness.estimate import Estimates, duration, trains_nothing
 from harness.forecast import Forecast, build
@@ -54,7 +54,8 @@ def show(asked: Asked, plan: Plan, store: Store, looks: Mapping[str, Look], esti
         return
     for block in (_work(forecast, estimates, asked.cluster), _tables(forecast, begin), _end(forecast, begin)):
         print("\n".join(block), end="\n\n")
-    print("\n".join([*_basis(forecast, estimates), *_split(forecast, asked.cluster, speed)]))
+    late = outlook.too_long(forecast.seconds, forecast.left, asked.cluster)
+    print("\n".join([*_basis(forecast, estimates), *_split(forecast, asked.cluster, speed), *late]))
 
 
 def _work(forecast: Forecast, estimates: Estimates, cluster: Cluster) -> list[str]:

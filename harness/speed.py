@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from harness import scaling, throughput
 from harness.collectives import Fabric
-from harness.estimate import trains_nothing
+from harness.estimate import Estimates, learn, trains_nothing
 from harness.jobs import Job
 from harness.profiles import Profile
+from harness.store import Look, Store
 from harness.throughput import Pace
 from slurm.cluster import Cluster
 
@@ -41,6 +43,15 @@ class Speed:
             several, one = (self.step(job.recipe, number) for number in (processes, 1))
             self._found[job.recipe, processes] = one.seconds / several.seconds
         return self._found[job.recipe, processes]
+
+    def estimates(self, store: Store, looks: Mapping[str, Look], jobs: Sequence[Job]) -> Estimates:
+        """How long jobs take with one process, by the store's finished ones and the profile's guess."""
+        found = Estimates(self._profile.seconds)
+        for job in jobs:
+            if (look := looks[job.name]).state == "done":
+                found.add(job, look.seconds * self.times(job, look.processes))
+        learn(found, store, jobs)
+        return found
 
     def step(self, recipe: str, gpus: int, batch: int | None = None) -> scaling.Step:
         """A step of a recipe on so many GPUs, of its own batch unless another is given."""

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,8 @@ class History:
     """Job → when ``harness cancel`` took it back last."""
     pardoned: dict[str, float] = field(default_factory=dict)
     """Job → since when its failures count."""
+    worked: dict[str, float] = field(default_factory=dict)
+    """Job → seconds that it had been at work by its own report when it was last pardoned."""
 
     def counted(self, job: str) -> list[Ending]:
         """The endings of a job that bear on whether it is started again."""
@@ -105,9 +107,14 @@ class Journal:
         self._append({"what": "ended", **asdict(each)} for each in endings)
 
     def note(self, what: str, jobs: Iterable[str]) -> None:
-        """Jobs are ``cancelled`` or ``pardoned`` now."""
+        """Jobs are ``cancelled`` now."""
         now = time.time()
         self._append({"what": what, "job": job, "at": now} for job in jobs)
+
+    def pardoned(self, worked: Mapping[str, float]) -> None:
+        """From now on the failures of jobs count anew, and their hours: job → seconds at work so far."""
+        now = time.time()
+        self._append({"what": "pardoned", "job": job, "at": now, "worked": had} for job, had in worked.items())
 
     def _append(self, lines: Iterable[dict[str, Any]]) -> None:
         text = "".join(f"{json.dumps(line)}\n" for line in lines)
@@ -128,3 +135,5 @@ def _take(history: History, line: dict[str, Any]) -> None:
     else:
         times = {"cancelled": history.cancelled, "pardoned": history.pardoned}[what]
         times[line["job"]] = max(float(line["at"]), times.get(line["job"], 0.0))
+        if what == "pardoned":
+            history.worked[line["job"]] = float(line.get("worked", 0.0))

@@ -69,9 +69,9 @@ def request(job: Job, cluster: Cluster, *, memory_failures: int = 0, exclude: Co
     )
 
 
-def most_hours(job: Job, cluster: Cluster) -> float:
-    """Hours over all its attempts after which a job is given up."""
-    return cluster.max_hours or 4 * resources(cluster, job.kind).hours
+def most_hours(kind: Kind, cluster: Cluster) -> float:
+    """Hours over all its attempts after which a job of a kind is given up."""
+    return cluster.max_hours or 4 * resources(cluster, kind).hours
 
 
 def megabytes(memory: str) -> float:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 
 from harness import status
 from harness.cluster import needs
 from harness.cluster.survey import Survey
 from harness.estimate import Estimates, duration
-from harness.jobs import Job
+from harness.jobs import Job, Kind
 from harness.schedule import order, play
 from harness.store import Store
 from slurm.cluster import Cluster
@@ -34,6 +34,24 @@ def seconds_to_go(survey: Survey, store: Store, cluster: Cluster, estimates: Est
         ahead = store.progress(job).get("left")
         takes[job.name] = takes[job.name] if ahead is None else float(ahead)
     return max(play(order(jobs, takes), takes, max(room, *units.values(), 1), units).values(), default=0.0)
+
+
+def too_long(takes: Mapping[str, float], jobs: Iterable[Job], cluster: Cluster) -> list[str]:
+    """A warning for each kind of job of which some would be given up before they are done.
+
+    Args:
+        takes: seconds of each job that is left, by name.
+    """
+    spans: dict[Kind, list[float]] = {}
+    for job in jobs:
+        if takes.get(job.name, 0.0) > needs.most_hours(job.kind, cluster) * 3600:
+            spans.setdefault(job.kind, []).append(takes[job.name])
+    return [
+        f"warning: {len(found)} of kind {kind} take up to {duration(max(found))}, and would be given up after "
+        f"{duration(needs.most_hours(kind, cluster) * 3600)}: "
+        f"set max_hours in the cluster profile, or raise kinds.{kind}.hours"
+        for kind, found in spans.items()
+    ]
 
 
 def counts(survey: Survey) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.cluster import lease
+from harness.cluster import lease, worked
 from harness.cluster.driver import LEASE_SECONDS, Driver
 from harness.cluster.survey import Standing, Survey, path_of
 from harness.policy import Policy
@@ -28,7 +28,7 @@ def apply(driver: Driver, policy: Policy) -> list[str]:
             return [f"--rerun {policy}: Slurm does not answer ({survey.queue.problem}); run again"]
         chosen = _failed(survey) if policy == "retry" else _free(driver, survey)
         home.journal.ended(survey.fresh)
-        home.journal.note("pardoned", (path_of(each.job) for each in chosen))
+        home.journal.pardoned({path_of(each.job): _worked(driver, each, policy) for each in chosen})
         for each in chosen:
             directory = driver.store.directory(each.job)
             if policy == "retry" and each.stands == "failed":
@@ -37,6 +37,11 @@ def apply(driver: Driver, policy: Policy) -> list[str]:
                 driver.store.set_aside(each.job)
     kept = len(survey.standings) - len(chosen)
     return [f"{kept} jobs are in the queue, at work, or read from: they stay"] if policy == "force" and kept else []
+
+
+def _worked(driver: Driver, each: Standing, policy: Policy) -> float:
+    """Seconds that are forgiven; a job that begins anew begins at none."""
+    return 0.0 if policy == "force" else worked.told(driver.store.progress(each.job))
 
 
 def _failed(survey: Survey) -> list[Standing]:

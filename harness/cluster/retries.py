@@ -14,6 +14,7 @@ from harness.store import Look, State
 from slurm.cluster import Cluster
 
 Action = Literal["none", "wait", "submit", "give up"]
+MAX_HOURS = "`max_hours` of the cluster profile; unless it says so, four time limits"
 GOES_ON = frozenset({"preempted", "timeout"})
 """Endings that are nobody's fault."""
 
@@ -39,7 +40,7 @@ class Case:
     counted: Sequence[Ending]
     """How its starts ended since it was last pardoned, the oldest first."""
     hours: float
-    """At work over all attempts."""
+    """At work over all attempts since it was last pardoned."""
     withdrawn: bool
     """Whether it was cancelled on purpose."""
     blocked_by: Job | None
@@ -59,11 +60,9 @@ def decide(case: Case, cluster: Cluster) -> Step:
     """The next step of a job."""
     if case.look.state == "done":
         return Step("none")
-    most = needs.most_hours(case.job, cluster)
-    if case.hours > most:
-        return Step(
-            "give up", f"given up: {duration(case.hours * 3600)} of work, and {duration(most * 3600)} is the most"
-        )
+    over = _over(case, cluster)
+    if over is not None and case.look.state != "failed":
+        return over
     if case.blocked_by is not None:
         return Step("give up" if case.live else "none", f"waits for {case.blocked_by.title}, which failed")
     if case.look.state == "running":
@@ -73,7 +72,16 @@ def decide(case: Case, cluster: Cluster) -> Step:
     verdict = _verdict(case, cluster)
     if verdict.action == "submit" and not case.reachable:
         return Step("wait", "Slurm does not answer")
-    return verdict
+    return over if over is not None and verdict.action == "submit" else verdict
+
+
+def _over(case: Case, cluster: Cluster) -> Step | None:
+    """Giving up a job that was at work for as long as one may be."""
+    most = needs.most_hours(case.job.kind, cluster)
+    if case.hours <= most:
+        return None
+    words = f"{duration(case.hours * 3600)} of work, and {duration(most * 3600)} is the most ({MAX_HOURS})"
+    return Step("give up", f"given up: {words}")
 
 
 def _verdict(case: Case, cluster: Cluster) -> Step:

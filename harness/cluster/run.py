@@ -22,6 +22,7 @@ from harness.cluster.telling import Teller, notes
 from harness.estimate import Estimates, duration, learn
 from harness.plan import Plan
 from harness.reconcile import signals
+from harness.speed import Speed
 from harness.store import Store
 from slurm import tokens
 from slurm.cluster import Cluster
@@ -61,10 +62,24 @@ def bring(
     Home(store).remember(options.cluster, cluster)
     for line in rerun.apply(driver, options.rerun):
         print(line, file=sys.stderr)
+    for line in _too_long(plan, store, cluster):
+        print(line, file=sys.stderr)
     if options.detach:
         return plan, detach(plan, driver, options)
     survey, number = follow(driver)
     return plan, summary(plan, driver, survey, options, number)
+
+
+def _too_long(plan: Plan, store: Store, cluster: Cluster) -> list[str]:
+    """Warnings about jobs that would be given up before they are done."""
+    looks, speed = {job.name: look for job, look in store.looks(plan.jobs)}, Speed(plan.profile, cluster)
+    estimates = speed.estimates(store, looks, plan.jobs)
+    takes = {
+        job.name: estimates.seconds(job) / speed.times(job, needs.processes(job, cluster))
+        for job in plan.jobs
+        if looks[job.name].state != "done" and estimates.seconds(job) > needs.most_hours(job.kind, cluster) * 3600
+    }
+    return outlook.too_long(takes, plan.jobs, cluster)
 
 
 def _code(store: Store) -> Environment:

@@ -9,8 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from harness import endings
-from harness.cluster import needs, retries
+from harness.cluster import needs, retries, worked
 from harness.cluster.backend import Backend
 from harness.cluster.evidence import Traces
 from harness.cluster.failures import NO_FAILURES, Outcome
@@ -238,7 +237,7 @@ class Surveyor:
             live=live is not None,
             reachable=found.queue.reachable,
             counted=counted,
-            hours=self._hours(job, look, counted),
+            hours=self._hours(job, look, counted, found.history),
             withdrawn=found.history.cancelled.get(path, 0.0) > max(self._since, submitted),
             blocked_by=blocking.job if blocking else None,
         )
@@ -265,14 +264,17 @@ class Surveyor:
         last = traces.last(task.submission, task.index, task.entry)
         return ending if ending.nodes else replace(ending, nodes=_node(look, task) or (last.nodes if last else ""))
 
-    def _hours(self, job: Job, look: Look, counted: Sequence[Ending]) -> float:
-        """At work over all attempts, by what they say themselves; one that was ended at its limit was there so long."""
-        if look.state not in {"running", "interrupted"}:
+    def _hours(self, job: Job, look: Look, counted: Sequence[Ending], history: History) -> float:
+        """At work since its last pardon, by what its attempts say themselves; one that was ended at its limit was there
+        so long, whatever it said."""
+        if look.state == "done":
             return 0.0
-        ends = endings.all_of(self._store.directory(job) / "attempts").values() if counted else ()
         limits = sum(each.outcome == "timeout" for each in counted) * needs.resources(self._cluster, job.kind).hours
-        told = float(self._store.progress(job).get("seconds", 0.0)), sum(end.seconds for end in ends if end)
-        return max(*(seconds / 3600 for seconds in told), limits)
+        if look.state not in {"running", "interrupted", "failed"}:  # it never got as far as an attempt
+            return limits
+        path, told = path_of(job), worked.told(self._store.progress(job))
+        since, before = history.pardoned.get(path, 0.0), history.worked.get(path, 0.0)
+        return max(worked.hours(self._store.directory(job) / "attempts", told, since=since, before=before), limits)
 
 
 def path_of(job: Job) -> str:

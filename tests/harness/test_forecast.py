@@ -99,6 +99,15 @@ def test_plan_prints_hours_and_a_date_without_slurm(four, planned, capsys, monke
     assert not os.path.exists("runs")
 
 
+def test_plan_warns_of_what_would_be_given_up_before_it_is_done(four, planned, capsys):
+    warning = "warning: 2 of kind pretrain take up to "
+    text = printed(capsys, "1", "--cluster", "four.yaml", *BEGIN)
+    assert warning in text
+    assert "given up after 29 s: set max_hours in the cluster profile, or raise kinds.pretrain.hours" in text
+    Path("four.yaml").write_text(f"{FOUR}max_hours: 1\n")
+    assert warning not in printed(capsys, "1", "--cluster", "four.yaml", *BEGIN)
+
+
 def test_several_gpus_are_not_taken_for_as_many_times_the_speed(planned, four):
     job = build(ON_GPUS).jobs_of("byol", None)[0]
     speed = Speed(planned.profile, four)

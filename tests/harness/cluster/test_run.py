@@ -52,6 +52,13 @@ def test_it_stays_until_all_is_done(command, slurm):
     assert command()[1].splitlines()[1:] == ["9 jobs: 9 done"]
 
 
+def test_what_would_be_given_up_before_it_is_done_is_said_at_once(command, slurm, place):
+    (place.folder / "of.yaml").write_text(f"{PROFILE}max_hours: 0.0001\n")
+    _, errors = command("--detach")
+    assert "warning: 6 of kind transfer take up to " in errors
+    assert "given up after 0.4 s: set max_hours in the cluster profile, or raise kinds.transfer.hours" in errors
+
+
 def test_a_failure_is_said_with_its_log_and_what_waits_for_it(command, slurm, place):
     place.fail("byol", "code")
     working(slurm)
