@@ -110,8 +110,15 @@ clean-runs: ## remove the run store: every result (STORE)
 clean-venv: ## remove .venv
 	rm -rf $(VENV)
 
+# What is behind a link is another checkout's: installing there would make its commands run the code of this one.
+define own-venv
+@[ ! -L "$(VENV)" ] || { echo "make: $(VENV) is a link to $$(readlink "$(VENV)"): nothing is installed into another folder. \
+Remove the link, and make sets up a $(VENV) of its own." >&2; exit 2; }
+endef
+
 # A Python that works and has venv: the one named, else 3.12 or 3.11 by name, else python3 if it is one of them.
 $(VENV)/bin/python:
+	$(own-venv)
 	@for python in $(or $(PYTHON),python3.12 python3.11 python3); do \
 	  $$python -c 'import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null || continue; \
 	  echo "setting up $(VENV) with $$($$python --version)"; \
@@ -120,12 +127,14 @@ $(VENV)/bin/python:
 	echo "make: no Python 3.11 or 3.12 with venv found. Install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 2
 
 $(VENV)/.installed: pyproject.toml constraints.txt requirements-openmmlab.txt | $(VENV)/bin/python
+	$(own-venv)
 	@echo "installing the packages; this happens once and takes some minutes"
 	@$(PIP) -c constraints.txt -e .
 	@$(PIP) --no-deps -r requirements-openmmlab.txt
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt requirements-openmmlab.txt | $(VENV)/bin/python
+	$(own-venv)
 	@echo "installing the packages; this happens once and takes some minutes"
 	@$(PIP) -c constraints.txt -e '.[dev]'
 	@$(PIP) --no-deps -r requirements-openmmlab.txt

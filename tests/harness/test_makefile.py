@@ -68,3 +68,17 @@ def test_a_table_is_read_where_it_was_run():
     assert "--cluster big" in printed
     assert "--cluster" not in make("-n", "report").stdout
     assert "--cluster big" in make("-n", "status", "CLUSTER=big").stdout
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_nothing_is_installed_into_the_environment_of_another_checkout(tmp_path, there):
+    if there:
+        (tmp_path / "theirs" / "bin").mkdir(parents=True)
+        python = tmp_path / "theirs" / "bin" / "python"
+        python.write_text(f"#!/bin/sh\ntouch {tmp_path}/installed\n")
+        python.chmod(0o755)
+    (tmp_path / "link").symlink_to(tmp_path / "theirs")
+    said = make("plan", f"VENV={tmp_path / 'link'}", f"PYTHON={tmp_path / 'none'}")
+    assert said.returncode == 2
+    assert f"{tmp_path / 'link'} is a link to {tmp_path / 'theirs'}: nothing is installed into another" in said.stderr
+    assert not (tmp_path / "installed").exists()
