@@ -39,6 +39,19 @@ def host() -> str:
     return os.uname().nodename.replace(".", "-")[:64]
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it; one that is there is well.
+
+    Raises:
+        StorageError: it cannot be made, whatever the reason. Some file systems (``/proc``) say that it is not there.
+    """
+    with storage_errors(path):
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except FileNotFoundError as error:
+            raise StorageError(path, "no folder can be made there", "Choose another place.") from error
+
+
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder; on success it replaces ``path``, flushed to disk.
@@ -48,7 +61,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """
     temporary = path.with_name(f".{path.name}.{host()}.{os.getpid()}.part")
     with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         try:
             yield temporary
             with open(temporary, "rb") as file:

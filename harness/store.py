@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ground.errors import StorageError
-from ground.files import storage_errors, write_unflushed
+from ground.files import make_folder, storage_errors, write_unflushed
 from harness import claims, records
 from harness.curve import CURVE
 from harness.jobs import KINDS, Job, Parent, Scribe
@@ -197,8 +197,7 @@ class Store:
         """
         owner, home = claims.Owner.here(), self.root / ".drivers"
         folder = home / f"{owner.host}-{owner.pid}-{owner.started or int(time.time())}"
-        with storage_errors(folder):
-            folder.mkdir(parents=True)
+        make_folder(folder)
         _sweep(home)
         claim = claims.acquire(folder / "attempts")
         try:

@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from ground.files import storage_errors, write_json
+from ground.files import make_folder, storage_errors, write_json
 from harness.cluster import needs
 from harness.cluster.journal import Journal
 from harness.store import Store
@@ -68,8 +68,8 @@ class Home:
             StorageError: it is full, read-only or gone.
         """
         path = self.root / f".probe.{os.getpid()}"
+        make_folder(self.submissions)
         with storage_errors(path):
-            self.submissions.mkdir(parents=True, exist_ok=True)
             try:
                 with open(path, "wb") as file:
                     file.write(os.urandom(PROBE_BYTES))

@@ -2,12 +2,13 @@
 
 import os
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from ground.errors import StorageError
-from ground.files import atomic_path, write_json, write_text
+from ground.files import atomic_path, make_folder, write_json, write_text
 from ground.fingerprint import fingerprint
 
 
@@ -39,6 +40,12 @@ def test_a_path_below_a_file_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="file"):
         write_json(tmp_path / "file" / "below.json", {})
+
+
+def test_a_folder_that_cannot_be_made_is_one_line_even_where_the_system_says_it_is_not_there():
+    for write in (make_folder, lambda path: write_text(path, "")):
+        with pytest.raises(StorageError, match=r"/proc/nope.*: no folder can be made there\. Choose another place"):
+            write(Path("/proc/nope/below"))
 
 
 def test_fingerprint_follows_names_sizes_and_contents_but_not_the_place(tmp_path):
