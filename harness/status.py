@@ -25,6 +25,15 @@ ABSENT = "not implemented"
 NO_DATA = "no data"
 
 
+def absent(store: Store) -> str:
+    """A line where there is nothing to read: a mistyped folder looks like one in which nothing was done."""
+    if not store.root.is_dir():
+        return f"{store.root}: there is no such store"
+    if not any((store.root / name).is_dir() for name in (*KINDS, ".slurm", ".drivers")):
+        return f"{store.root}: is no run store, or an empty one"
+    return ""
+
+
 def survey(store: Store, jobs: Sequence[Job]) -> dict[str, Look]:
     """Job name → its state now. Changes nothing; parents come before children in ``jobs``."""
     driven = store.driven()

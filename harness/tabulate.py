@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -32,6 +33,8 @@ def show_table(options: Namespace) -> int:
     plan, store = planning.build(request(options)), Store(Path(options.store))
     built = [shown(table, options) for table in filled(plan, store, status.survey(store, plan.jobs))]
     texts = {path: together(options.format or _format(path), built) for path in options.out}
+    if words := status.absent(store):
+        print(words, file=sys.stderr)
     for path, text in texts.items():
         write_text(path, text)
     if not options.out:

@@ -40,6 +40,8 @@ def show_status(options: Namespace) -> int:
     """The matrix method × run; ``--watch`` draws it again until nothing is left to wait for."""
     wanted, seen = commands.request(options), viewer(options)
     store = Store(wanted.store)
+    if words := status.absent(store):
+        print(words, file=sys.stderr)
     while True:
         plan = planning.build(wanted)
         standings = seen.survey(plan) if seen else None

@@ -163,3 +163,16 @@ def test_a_store_that_is_no_folder_is_one_line(tmp_path, capsys):
     errors = capsys.readouterr().err
     assert errors.count("\n") == 1
     assert "is no folder. Name another place" in errors
+
+
+def test_a_store_that_is_none_is_said(place, planned, capsys):
+    (place.folder / "empty").mkdir()
+    for store, words in (("rnus", "there is no such store"), ("empty", "is no run store, or an empty one")):
+        for command in ("status", "table"):
+            assert cli.main([command, "1", *TOY, "--store", store]) == 0
+            assert capsys.readouterr().err == f"{store}: {words}\n"
+
+
+def test_a_store_where_no_folder_can_be_made_is_one_line(planned, capsys):
+    assert cli.main(["run", "1", *TOY, "--store", "/proc/nope"]) == 2
+    assert "no folder can be made there. Choose another place." in capsys.readouterr().err
