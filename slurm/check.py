@@ -25,6 +25,7 @@ def check(cluster: Cluster, requests: Sequence[Request]) -> None:
         ConfigError: there is no Slurm here, it would refuse a request (in sbatch's own words) or never start it.
     """
     commands.require(*NEEDED)
+    commands.require_configuration()
     distinct = list(dict.fromkeys(replace(each, exclude=()) for each in requests))
     for request in distinct:
         answer = commands.run("sbatch", "--test-only", text=_script(cluster, request))

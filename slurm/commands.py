@@ -29,6 +29,7 @@ _AWAY = re.compile(
     r"contact slurm controller|connect|temporarily unable|standby mode|communication|authentication|munge",
     re.IGNORECASE,
 )
+_UNCONFIGURED = re.compile(r"cannot stat file|DNS SRV lookup|configuration source", re.IGNORECASE)
 _FULL = re.compile(
     r"SubmitJob"
 )  # QOSMaxSubmitJobPerUserLimit, AssocGrpSubmitJobsLimit, …; others are of one job's size
@@ -94,6 +95,23 @@ def require(*names: str) -> None:
             raise _absent(name)
 
 
+def unconfigured() -> str:
+    """Why Slurm's commands can know of no cluster; empty if they may. They themselves wait a minute for the file."""
+    named = os.environ.get("SLURM_CONF", "")
+    return f"SLURM_CONF is {named}, and there is no such file" if named and not os.path.exists(named) else ""
+
+
+def require_configuration() -> None:
+    """Raises ``ConfigError`` if Slurm's commands would wait in vain for their configuration."""
+    if words := unconfigured():
+        raise _bare(words)
+
+
+def _bare(words: str) -> ConfigError:
+    problem = f"Slurm's client has no configuration here ({words})"
+    return ConfigError("slurm.conf", problem, "Is this a login node? Set SLURM_CONF.")
+
+
 def _absent(name: str) -> ConfigError:
     problem = "there is no Slurm on this machine: the command is not on PATH"
     return ConfigError(name, problem, "Run on a login node of the cluster, or with `--cluster local`.")
@@ -107,7 +125,7 @@ def environment() -> dict[str, str]:
 
 def away(words: str) -> bool:
     """Whether words are those of a controller that did not answer."""
-    return bool(UNCLEAR.search(words) or _AWAY.search(words))
+    return bool(UNCLEAR.search(words) or _AWAY.search(words)) and not _UNCONFIGURED.search(words)
 
 
 def full(words: str) -> bool:
@@ -120,8 +138,10 @@ def complaint(where: str, words: str, remedy: str) -> UserError:
 
     Returns:
         Unavailable: no controller, a queue that is full for us, a parent that is no longer known.
-        ConfigError: what was asked for cannot be had.
+        ConfigError: what was asked for cannot be had, or Slurm's commands do not know of any cluster.
     """
+    if _UNCONFIGURED.search(words):
+        return _bare(words)
     problem = f"Slurm says: {words or 'nothing'}"
     if away(words):
         return Unavailable(where, problem, "Wait until Slurm answers (`sinfo`) and run again: nothing is lost.")

@@ -72,6 +72,8 @@ def discover() -> Site:
         ConfigError: there is no Slurm on this machine, or it has no partition with nodes.
         Unavailable: it does not answer.
     """
+    commands.require("scontrol", "sinfo")
+    commands.require_configuration()
     settings = dict(re.findall(r"^(\w+)\s*= ?(.*)$", _ask("scontrol", "show", "config"), re.MULTILINE))
     nodes: dict[str, list[Nodes]] = {}
     for line in _ask("sinfo", "--noheader", "--exact", "--format=%P|%D|%c|%m|%G").splitlines():

@@ -39,6 +39,8 @@ def look(cluster: Cluster, submissions: Sequence[Submission]) -> Queue:
     Raises:
         ConfigError: there is no Slurm on this machine.
     """
+    if words := commands.unconfigured():
+        return Queue(reachable=False, problem=words)
     answer = commands.run(
         "squeue",
         "--noheader",

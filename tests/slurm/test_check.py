@@ -7,6 +7,8 @@ import pytest
 from ground.errors import ConfigError
 from slurm.check import check
 from slurm.cluster import Cluster
+from slurm.discover import discover
+from slurm.queue import look
 from slurm.requests import Request
 
 CLUSTER = Cluster(description="ours")
@@ -54,3 +56,25 @@ def test_a_machine_without_slurm_is_told_so(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ConfigError, match="no Slurm on this machine"):
         check(CLUSTER, [REQUEST])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "fetch_config: DNS SRV lookup failed\nsbatch: fatal: Could not establish a configuration source",
+        "s_p_parse_file: cannot stat file /etc/slurm.conf: No such file or directory, retrying in 1sec up to 60sec",
+    ],
+)
+def test_a_client_without_a_configuration_is_no_fault_of_the_profile(fake, words):
+    fake.steer("sbatch.instead", f"echo 'sbatch: error: {words}' >&2; exit 1")
+    with pytest.raises(ConfigError, match=r"no configuration here \(.*\)\. Is this a login node\? Set SLURM_CONF"):
+        check(CLUSTER, [REQUEST])
+
+
+def test_a_configuration_that_is_not_there_is_not_waited_for(fake, monkeypatch, tmp_path):
+    monkeypatch.setenv("SLURM_CONF", str(tmp_path / "slurm.conf"))
+    for ask in (discover, lambda: check(CLUSTER, [REQUEST])):
+        with pytest.raises(ConfigError, match=r"slurm\.conf, and there is no such file"):
+            ask()
+    assert look(CLUSTER, []).problem.endswith("slurm.conf, and there is no such file")
+    assert (fake.state / "calls").read_text() == ""
