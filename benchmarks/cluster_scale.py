@@ -29,6 +29,7 @@ from harness.plan import Plan
 from harness.store import Store
 from slurm import submit, tokens
 from slurm.cluster import Cluster
+from slurm.origin import Origin
 from slurm.requests import Entry, Queue, Request, Submission, Task
 
 JOBS_OF_A_SEED = 164
@@ -52,6 +53,10 @@ class StandIn:
 
     def check(self, cluster: Cluster, requests: Sequence[Request]) -> None:
         """Takes anything."""
+
+    def origin(self) -> Origin:
+        """Nobody's."""
+        return Origin("", 0)
 
     def limit(self, cluster: Cluster) -> int:
         """As ``Backend``."""

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from slurm import check, queue, submit
+from slurm import check, origin, queue, submit
 from slurm.cluster import Cluster
+from slurm.origin import Origin
 from slurm.requests import Queue, Request, Submission, Task
 
 Environment = Mapping[str, str | None]
@@ -19,6 +20,13 @@ class Backend(Protocol):
 
     def check(self, cluster: Cluster, requests: Sequence[Request]) -> None:
         """Raises ``ConfigError`` if there is no Slurm here or it would not take such jobs, in sbatch's own words."""
+
+    def origin(self) -> Origin:
+        """Which Slurm this is, and who asks it.
+
+        Raises:
+            Unavailable: it does not answer.
+        """
 
     def limit(self, cluster: Cluster) -> int:
         """How many tasks an array may have."""
@@ -61,6 +69,10 @@ class Slurm:
     def check(self, cluster: Cluster, requests: Sequence[Request]) -> None:
         """See ``Backend``."""
         check.check(cluster, requests)
+
+    def origin(self) -> Origin:
+        """See ``Backend``."""
+        return origin.here()
 
     def limit(self, cluster: Cluster) -> int:
         """See ``Backend``."""

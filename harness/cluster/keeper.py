@@ -1,9 +1,9 @@
 """A keeper: a small job of Slurm that makes the passes while nobody watches, until nothing is left to look after.
 
-``harness run --detach`` leaves a list of jobs below ``STORE/.slurm/keeper/`` and sees to it that there is one keeper of
-the store: under the lease it looks for one in the queue before it submits another; and one that starts while another is
-at work goes at once. At its time limit a keeper is requeued. It needs neither tables nor data: every job is in its
-``job.json``.
+``harness run --detach`` leaves a list of jobs below ``STORE/.slurm/keeper/<cluster>-<uid>/`` and sees to it that there
+is one keeper of the store there: under the lease it looks for one in the queue before it submits another; and one that
+starts while another is at work goes at once. A keeper says under the lease that it is done, so no request falls between
+two. At its time limit it is requeued. It needs neither tables nor data: every job is in its ``job.json``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 import math
 import signal
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -22,9 +23,10 @@ from ground.errors import StorageError, UserError
 from ground.files import write_json
 from ground.stopping import Stopped
 from harness import allocation, claims, snapshot, worker
+from harness.claims import Claim
 from harness.cluster import lease, outlook
 from harness.cluster.backend import Backend, Slurm
-from harness.cluster.driver import LEASE_SECONDS, Driver
+from harness.cluster.driver import LEASE_SECONDS, Driver, Pass
 from harness.cluster.home import Home
 from harness.cluster.journal import Ending
 from harness.cluster.needs import megabytes
@@ -39,6 +41,8 @@ from slurm.requests import Entry, Request, Submission, Task
 
 TASK = "keeper"
 """What a keeper's task is called in its submission."""
+CLAIMS = "attempts"
+"""Of keepers, in the folder of their requests."""
 FUNCTION = "harness.cluster.keeper:main"
 PAUSE_SECONDS = 0.2
 RETRY_SECONDS = 30.0
@@ -72,28 +76,41 @@ def ask(driver: Driver, survey: Survey, believed: Seconds, words: str) -> str:
         "words": words,
     }
     name = hashlib.sha256("\n".join(names).encode()).hexdigest()[:12]
-    write_json(home.keeper / f"{name}.json", wanted)
+    folder = folder_of(home, driver.backend)
     with lease.held(home.lease, LEASE_SECONDS) as claim:
         if claim is None:
             return "another harness is submitting: run again for a keeper to look after them"
-        return _ensure(driver, home)
+        write_json(folder / f"{name}.json", wanted)
+        return _ensure(driver, home, folder, claim)
 
 
-def _ensure(driver: Driver, home: Home) -> str:
+def folder_of(home: Home, backend: Backend) -> Path:
+    """Where a keeper in this queue, of this user, finds what it is to keep.
+
+    Raises:
+        Unavailable: Slurm does not answer.
+    """
+    origin = backend.origin()
+    return home.keeper / f"{origin.cluster or 'slurm'}-{origin.uid}"
+
+
+def _ensure(driver: Driver, home: Home, folder: Path, claim: Claim) -> str:
     """Submit a keeper unless there is one."""
-    submissions = keepers(driver.backend, home)
-    queue = driver.backend.look(driver.cluster, submissions)
+    known = keepers(driver.backend, home)
+    queue = driver.backend.look(driver.cluster, known)
     if not queue.reachable:
         return f"Slurm does not answer ({queue.problem}): run again for a keeper to look after them"
+    submissions = [each for each in known if each.token not in queue.foreign]
     for each, entry in _with_entries(submissions, queue.entries):
-        if each.job_id is None or (entry is not None and entry.phase != "ended"):
+        if each.job_id is None or (entry is not None and stays(entry, folder)):
             return f"the keeper {each.job_id or each.token} looks after them"
+    lease.keep(claim)
     home.journal.ended([Ending(each.token, 0, TASK, "done", "", time.time()) for each in submissions])
     made = driver.backend.submit(
         home.submissions,
         driver.cluster,
         request(driver.cluster),
-        [Task(TASK, (str(driver.store.root.absolute()),))],
+        [Task(TASK, (str(driver.store.root.absolute()), folder.name))],
         (),
         function=FUNCTION,
         environment={**worker.environment(1), **driver.environment()},
@@ -101,6 +118,21 @@ def _ensure(driver: Driver, home: Home) -> str:
     return (
         f"the keeper {made.job_id or made.token} looks after them: it starts anew what is lost, until nothing is left"
     )
+
+
+def stays(entry: Entry, folder: Path) -> bool:
+    """Whether a keeper is or will be at work, by what Slurm says of it and by its own last word."""
+    if entry.phase == "ended" or entry.state == "COMPLETING":
+        return False
+    last = claims.latest(folder / CLAIMS)
+    if entry.phase == "pending" or last is None or last.end is None or last.owner is None:
+        return True
+    return (last.owner.slurm, last.owner.restart) != (entry.job_id, entry.restarts)
+
+
+def requests(folder: Path) -> list[Path]:
+    """What waits for a keeper, or is kept by one."""
+    return sorted(folder.glob("*.json"))
 
 
 def keepers(backend: Backend, home: Home) -> list[Submission]:
@@ -135,19 +167,25 @@ def _with_entries(
     return ((each, by_token.get(each.token)) for each in submissions)
 
 
-def main(root: str) -> int:
-    """A keeper's whole process; its exit code."""
+def main(root: str, name: str) -> int:
+    """A keeper's whole process, for the requests in its folder ``name``; its exit code."""
     stopping.listen(signal.SIGUSR2, signal.SIGTERM)
     home = Home(Store(Path(root)))
-    claim = claims.acquire(home.keeper / "attempts", patience=claims.DEAD_AFTER_SECONDS)
+    folder = home.keeper / name
+    patience = claims.DEAD_AFTER_SECONDS + claims.HEARTBEAT_SECONDS
+    claim = claims.acquire(folder / CLAIMS, patience, claims.Watch().alive)
     if claim is None:
         print("another keeper is at work", flush=True)
         return 0
     began = time.monotonic()
     try:
-        keep(home, Slurm())
-        claim.end(End("done", time.monotonic() - began))
-        return 0
+        while True:
+            keep(home, Slurm(), folder)
+            with lease.held(home.lease, LEASE_SECONDS) as alone:  # who asks now finds this word, or us at work
+                if alone is not None and not requests(folder):
+                    claim.end(End("done", time.monotonic() - began))
+                    return 0
+            stopping.check()
     except Stopped as stop:
         stopping.deafen()
         claim.end(End("stopped", time.monotonic() - began, message=str(stop)))
@@ -159,31 +197,42 @@ def main(root: str) -> int:
         claim.rest()
 
 
-def keep(home: Home, backend: Backend) -> None:
-    """Make passes over all that was left for a keeper until nothing is.
+def keep(home: Home, backend: Backend, folder: Path) -> None:
+    """Make passes over all that was left for a keeper in ``folder`` until nothing is. What goes wrong with one request
+    is said, and the others go on.
 
     Raises:
         Stopped: somebody asked.
     """
     drivers: dict[tuple[Path, int], tuple[Driver, Teller]] = {}
-    while wanted := sorted(home.keeper.glob("*.json")):
+    while wanted := requests(folder):
         seconds = 0.0
         for path in wanted:
-            place = path, path.stat().st_mtime_ns  # asked again, it is another request
             try:
+                place = path, path.stat().st_mtime_ns  # asked again, it is another request
                 driver, teller = drivers[place] = drivers.get(place) or _driver(home, path, backend)
                 done = driver.make()
+                teller.told(done)
+                if not (done.settled and _put_away(home, place, done)):
+                    seconds = max(seconds, driver.cluster.poll_seconds)
             except UserError as error:  # of the storage or of Slurm: it may be mended by the time of the next pass
                 print(error, flush=True)
                 seconds = max(seconds, RETRY_SECONDS)
-                continue
-            teller.told(done)
-            if done.settled:
-                print(f"nothing is left to do: {outlook.counts(done.survey)}", flush=True)
-                path.unlink(missing_ok=True)
-            else:
-                seconds = max(seconds, driver.cluster.poll_seconds)
+            except Exception:  # the others' jobs must not lose their keeper for it
+                print(f"{path}: tried again\n{traceback.format_exc()}", flush=True)
+                seconds = max(seconds, RETRY_SECONDS)
         _pause(seconds)
+
+
+def _put_away(home: Home, place: tuple[Path, int], done: Pass) -> bool:
+    """Remove a request that was fulfilled, unless it was made anew meanwhile."""
+    path, written = place
+    with lease.held(home.lease, LEASE_SECONDS) as claim:
+        if claim is None or path.stat().st_mtime_ns != written:
+            return False
+        print(f"nothing is left to do: {outlook.counts(done.survey)}", flush=True)
+        path.unlink()
+        return True
 
 
 def _driver(home: Home, path: Path, backend: Backend) -> tuple[Driver, Teller]:

@@ -114,7 +114,12 @@ class Viewer:
         home = Home(self.store)
         found = keeper.keepers(self.backend, home) if home.used() else []
         queue = self.backend.look(self.cluster, found)
-        words = [f"{each.job_id} {each.state}" for each in queue.entries if each.phase != "ended"]
+        if not queue.reachable:
+            return ""
+        folder = keeper.folder_of(home, self.backend)
+        words = [f"{each.job_id} {each.state}" for each in queue.entries if keeper.stays(each, folder)]
+        if not words and (waiting := keeper.requests(folder)):
+            return f"no keeper, {len(waiting)} requests wait: harness run … --detach submits one"
         return f"keeper: {', '.join(words)}" if words else ""
 
 

@@ -11,6 +11,7 @@ from harness.cluster.driver import Driver
 from harness.estimate import Estimates
 from harness.store import Store
 from slurm.cluster import Cluster
+from slurm.origin import Origin
 from slurm.requests import Entry, Queue, Submission
 
 
@@ -32,6 +33,9 @@ class StandIn:
 
     def check(self, cluster, requests):
         pass
+
+    def origin(self):
+        return Origin("tests", 0)
 
     def limit(self, cluster):
         return self.array_limit

@@ -1,13 +1,17 @@
 """Who looks after jobs while nobody watches."""
 
 import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from ground.stopping import Stopped
 from harness import claims
-from harness.cluster import keeper
+from harness.claims import Owner
+from harness.cluster import keeper, showing
+from harness.endings import End
+from harness.store import Store
 from slurm.cluster import Keeper
 
 
@@ -23,6 +27,11 @@ def ask(drive, planned, kept):
         return keeper.ask(driver, driver.make().survey, planned.profile.seconds, "harness run 1")
 
     return ask
+
+
+@pytest.fixture
+def folder(drive, slurm):
+    return keeper.folder_of(drive().surveyor.home, slurm)
 
 
 def keepers(slurm):
@@ -50,18 +59,18 @@ def test_without_a_keeper_in_the_profile_there_is_none(drive, planned, slurm):
     assert keepers(slurm) == []
 
 
-def test_a_keeper_starts_anew_what_is_lost_and_goes_when_nothing_is_left(ask, drive, slurm, monkeypatch):
+def test_a_keeper_starts_anew_what_is_lost_and_goes_when_nothing_is_left(ask, drive, slurm, monkeypatch, folder):
     slurm.ends["pretrain/byol.scenes.s0"] = ["PREEMPTED", "PREEMPTED"]
     ask()
     slurm.say("keeper", "running", "RUNNING")
     home = drive().surveyor.home
     monkeypatch.setattr(keeper, "_pause", lambda seconds: slurm.work())
-    keeper.keep(home, slurm)
+    keeper.keep(home, slurm, folder)
     assert {each.state for each in drive().look().standings.values()} == {"done"}
-    assert list(home.keeper.glob("*.json")) == []
+    assert keeper.requests(folder) == []
 
 
-def test_a_keeper_that_is_told_to_go_leaves_its_work_to_the_next(ask, drive, slurm, monkeypatch):
+def test_a_keeper_that_is_told_to_go_leaves_its_work_to_the_next(ask, drive, slurm, monkeypatch, folder):
     ask()
 
     def told(seconds):
@@ -70,25 +79,97 @@ def test_a_keeper_that_is_told_to_go_leaves_its_work_to_the_next(ask, drive, slu
     monkeypatch.setattr(keeper, "_pause", told)
     home = drive().surveyor.home
     with pytest.raises(Stopped):
-        keeper.keep(home, slurm)
-    assert len(list(home.keeper.glob("*.json"))) == 1
+        keeper.keep(home, slurm, folder)
+    assert len(keeper.requests(folder)) == 1
 
 
-def test_a_second_keeper_goes_at_once(ask, drive, capsys):
+def test_a_second_keeper_goes_at_once(ask, drive, capsys, folder):
     ask()
     home = drive().surveyor.home
-    claim = claims.acquire(home.keeper / "attempts")
-    assert keeper.main(str(home.root.parent)) == 0
+    claim = claims.acquire(folder / "attempts")
+    assert keeper.main(str(home.root.parent), folder.name) == 0
     assert "another keeper is at work" in capsys.readouterr().out
     claim.rest()
 
 
-def test_a_request_that_is_broken_is_put_aside(ask, drive, slurm, monkeypatch, capsys):
+def test_a_request_that_is_broken_is_put_aside(ask, drive, slurm, monkeypatch, capsys, folder):
     ask()
     home = drive().surveyor.home
-    (path,) = home.keeper.glob("*.json")
+    (path,) = keeper.requests(folder)
     path.write_text(json.dumps({"jobs": ["pretrain/no such job"]}))
     monkeypatch.setattr(keeper, "_pause", lambda seconds: None)
-    keeper.keep(home, slurm)
+    keeper.keep(home, slurm, folder)
     assert "Run again with --detach" in capsys.readouterr().out
     assert Path(path.with_suffix(".bad")).exists()
+
+
+def test_one_that_is_just_ending_looks_after_nothing(ask, slurm):
+    ask()
+    slurm.say("keeper", "running", "COMPLETING")
+    ask()
+    assert len(keepers(slurm)) == 2
+
+
+def test_one_that_has_said_its_last_word_looks_after_nothing(ask, slurm, folder):
+    ask()
+    slurm.say("keeper", "running", "RUNNING")
+    claim = claims.acquire(folder / "attempts")
+    owner = replace(Owner.here(), slurm=keepers(slurm)[0].id_of(0))
+    (folder / "attempts" / "0001").write_text(json.dumps(asdict(owner)))
+    ask()
+    assert len(keepers(slurm)) == 1
+    claim.end(End("done", 1.0))
+    ask()
+    assert len(keepers(slurm)) == 2
+
+
+def test_that_of_another_cluster_looks_after_nothing_here(ask, slurm):
+    ask()
+    slurm.foreign = {keepers(slurm)[0].token: "cluster a"}
+    ask()
+    assert len(keepers(slurm)) == 2
+
+
+def test_a_request_that_is_made_anew_during_a_pass_is_kept(ask, drive, slurm, monkeypatch, folder):
+    ask()
+    slurm.work()
+    real, seen = keeper.Driver.make, []
+
+    def make(driver):
+        done = real(driver)
+        if not seen:
+            (path,) = keeper.requests(folder)
+            path.write_text(path.read_text() + " ")
+        seen.append(keeper.requests(folder))
+        return done
+
+    monkeypatch.setattr(keeper.Driver, "make", make)
+    monkeypatch.setattr(keeper, "_pause", lambda seconds: None)
+    keeper.keep(drive().surveyor.home, slurm, folder)
+    assert [len(each) for each in seen] == [1, 1]
+
+
+def test_an_error_that_nobody_thought_of_is_said_and_does_not_end_it(ask, drive, slurm, monkeypatch, capsys, folder):
+    ask()
+    slurm.work()
+    real, left = slurm.look, [ZeroDivisionError("a bug")]
+
+    def look(cluster, submissions):
+        if left:
+            raise left.pop()
+        return real(cluster, submissions)
+
+    monkeypatch.setattr(slurm, "look", look)
+    monkeypatch.setattr(keeper, "_pause", lambda seconds: None)
+    keeper.keep(drive().surveyor.home, slurm, folder)
+    assert "ZeroDivisionError: a bug" in capsys.readouterr().out
+    assert keeper.requests(folder) == []
+
+
+def test_status_says_that_requests_have_no_keeper(ask, slurm, place, cluster, planned):
+    ask()
+    viewer = showing.Viewer(Store(place.store), "of the tests", cluster, slurm)
+    assert "keeper: 104_0 PENDING" in viewer.lines(planned, viewer.survey(planned))
+    slurm.say("keeper", "ended", "OUT_OF_MEMORY")
+    words = "no keeper, 1 requests wait: harness run … --detach submits one"
+    assert words in viewer.lines(planned, viewer.survey(planned))
