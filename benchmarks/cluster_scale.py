@@ -51,7 +51,7 @@ class StandIn:
         self.done: set[str] = set()
         self._number = 0
 
-    def check(self, cluster: Cluster, requests: Sequence[Request]) -> None:
+    def check(self, cluster: Cluster, requests: Mapping[Request, str]) -> None:
         """Takes anything."""
 
     def origin(self) -> Origin:

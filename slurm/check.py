@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,27 +17,30 @@ from slurm.tokens import Call
 NEEDED = ("sbatch", "squeue", "scancel", "scontrol")
 
 
-def check(cluster: Cluster, requests: Sequence[Request]) -> None:
+def check(cluster: Cluster, requests: Mapping[Request, str]) -> None:
     """Ask sbatch about each distinct request, without submitting it (``--test-only``). A controller that is away for a
     while is no reason not to begin: whoever submits waits for it.
+
+    Args:
+        requests: with the words by which the user knows each: what for, and which field of which profile says it.
 
     Raises:
         ConfigError: there is no Slurm here, it would refuse a request (in sbatch's own words) or never start it.
     """
     commands.require(*NEEDED)
     commands.require_configuration()
-    distinct = list(dict.fromkeys(replace(each, exclude=()) for each in requests))
-    for request in distinct:
+    distinct = {replace(each, exclude=()): words for each, words in requests.items()}
+    for request, name in distinct.items():
         answer = commands.run("sbatch", "--test-only", text=_script(cluster, request))
         words = answer.words or answer.output.strip()
         if answer.code and commands.away(words):
             return
         if answer.code and not commands.full(words):
-            raise commands.complaint(f"sbatch, asked for {_words(request)}", words, REMEDY)
+            raise commands.complaint(f"{name}: {_words(request)}", words, REMEDY)
     _check_hours(distinct)
 
 
-def _check_hours(requests: Sequence[Request]) -> None:
+def _check_hours(requests: Mapping[Request, str]) -> None:
     """Slurm takes a job that wants more time than its partition gives, unless the site enforces its limits, and lets it
     wait for ever. A quality of service may allow more."""
     try:
@@ -45,7 +48,7 @@ def _check_hours(requests: Sequence[Request]) -> None:
     except commands.Unavailable:
         return
     default = next((each for each in partitions.values() if each.default), None)
-    for request in requests:
+    for request, asking in requests.items():
         names = (request.partition or (default.name if default else "")).split(",")
         limits = [partitions[name].hours for name in names if name in partitions]
         known = [hours for hours in limits if hours is not None]
@@ -55,9 +58,7 @@ def _check_hours(requests: Sequence[Request]) -> None:
             problem = (
                 f"{request.minutes / 60:g} h are asked for, and partition {','.join(names)} gives {max(known):g} h"
             )
-            raise ConfigError(
-                "cluster profile", problem, "Lower kinds.<kind>.hours: a job goes on from its checkpoint."
-            )
+            raise ConfigError(asking, problem, "Lower kinds.<kind>.hours: a job goes on from its checkpoint.")
 
 
 def _script(cluster: Cluster, request: Request) -> str:
@@ -69,6 +70,13 @@ def _script(cluster: Cluster, request: Request) -> str:
 
 def _words(request: Request) -> str:
     """A request as the user would look for it in the profile."""
-    size = f"{request.nodes} node(s) with {request.gpus_per_node} GPUs, {request.minutes} min"
+    cpus = request.cpus_per_task * request.tasks_per_node
+    parts = [f"{request.nodes} nodes each with"] if request.nodes > 1 else []
+    parts = [" ".join([*parts, f"{cpus} CPU{'' if cpus == 1 else 's'}"])]
+    if request.memory_mb is not None:
+        parts.append(f"{request.memory_mb / 1024:g}G")
+    if request.gpus_per_node:
+        parts.append(f"{request.gpus_per_node} GPU{'' if request.gpus_per_node == 1 else 's'}")
+    parts.append(f"{request.minutes} min")
     names = ("partition", "account", "qos", "constraint")
-    return ", ".join([size, *(f"{name} {getattr(request, name)}" for name in names if getattr(request, name))])
+    return ", ".join([*parts, *(f"{name} {getattr(request, name)}" for name in names if getattr(request, name))])

@@ -16,7 +16,7 @@ from slurm.tokens import Call
 
 GRACE_SECONDS = 60.0
 """How long after it was written down a submission that no queue shows is given up."""
-REMEDY = "Mend the cluster profile (`harness cluster show NAME`): partition, account, qos, kinds, options."
+REMEDY = "Mend the cluster profile: partition, account, qos, kinds, options."
 
 
 def chunks(tasks: Sequence[Task], size: int) -> list[tuple[Task, ...]]:

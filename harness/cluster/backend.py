@@ -18,7 +18,7 @@ Environment = Mapping[str, str | None]
 class Backend(Protocol):
     """A batch system."""
 
-    def check(self, cluster: Cluster, requests: Sequence[Request]) -> None:
+    def check(self, cluster: Cluster, requests: Mapping[Request, str]) -> None:
         """Raises ``ConfigError`` if there is no Slurm here or it would not take such jobs, in sbatch's own words."""
 
     def origin(self) -> Origin:
@@ -66,7 +66,7 @@ class Backend(Protocol):
 class Slurm:
     """The real one: see ``slurm.submit`` and ``slurm.queue``."""
 
-    def check(self, cluster: Cluster, requests: Sequence[Request]) -> None:
+    def check(self, cluster: Cluster, requests: Mapping[Request, str]) -> None:
         """See ``Backend``."""
         check.check(cluster, requests)
 

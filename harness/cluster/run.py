@@ -24,9 +24,11 @@ from harness.plan import Plan
 from harness.reconcile import signals
 from harness.speed import Speed
 from harness.store import Store
+from slurm import cluster as clusters
 from slurm import tokens
 from slurm.cluster import Cluster
 from slurm.commands import Unavailable
+from slurm.requests import Request
 
 PAUSE_SECONDS = 0.2
 
@@ -45,9 +47,8 @@ def bring(
     if not plan.jobs or options.rerun == "never":
         driver = Driver(store, plan.jobs, cluster, backend, Estimates(plan.profile.seconds), since=began)
         return plan, summary(plan, driver, driver.look(), options)
-    requests = dict.fromkeys(needs.request(job, cluster) for job in plan.jobs)
     try:
-        backend.check(cluster, [*requests, *([keeper.request(cluster)] if options.detach and cluster.keeper else [])])
+        backend.check(cluster, _requests(plan, options, cluster))
     except Unavailable as error:  # it will be waited for
         print(error, file=sys.stderr)
     Home(store).try_writing()
@@ -80,6 +81,16 @@ def _too_long(plan: Plan, store: Store, cluster: Cluster) -> list[str]:
         if looks[job.name].state != "done" and estimates.seconds(job) > needs.most_hours(job.kind, cluster) * 3600
     }
     return outlook.too_long(takes, plan.jobs, cluster)
+
+
+def _requests(plan: Plan, options: Namespace, cluster: Cluster) -> dict[Request, str]:
+    """What will be asked of Slurm, each with what for and the place in the profile that says so."""
+    source, found = clusters.source(options.cluster), dict[Request, str]()
+    for job in plan.jobs:
+        found.setdefault(needs.request(job, cluster), f"{job.kind} ({source}, kinds.{job.kind})")
+    if options.detach and cluster.keeper:
+        found.setdefault(keeper.request(cluster), f"the keeper ({source}, keeper)")
+    return found
 
 
 def _code(store: Store) -> Environment:

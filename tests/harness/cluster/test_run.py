@@ -136,10 +136,12 @@ def test_never_submits_nothing(command, slurm):
 
 def test_what_slurm_would_not_take_is_refused_before_anything_is_written(command, slurm, place):
     def no(cluster, requests):
+        asked.extend(requests.values())
         raise ConfigError("sbatch", "Slurm says: invalid partition", "Mend it.")
 
-    slurm.check = no
+    asked, slurm.check = [], no
     code, errors = command()
+    assert asked == ["pretrain (of.yaml, kinds.pretrain)"]
     assert (code, errors) == (2, "harness: error: sbatch: Slurm says: invalid partition. Mend it.\n")
     assert not (place.store / ".slurm").exists()
 
