@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,30 +15,54 @@ from slurm.requests import Request, Submission, Task
 from slurm.submit import REMEDY
 from slurm.tokens import Call
 
+_NO_NODES = re.compile(r"node configuration is not available", re.IGNORECASE)
+_OUT = re.compile(r"drain|down|fail|maint|unk|boot|[*$]")
+"""States of nodes as sinfo has them; ``*``: does not respond, ``$``: reserved for maintenance."""
 NEEDED = ("sbatch", "squeue", "scancel", "scontrol")
 
 
 def check(cluster: Cluster, requests: Mapping[Request, str]) -> None:
     """Ask sbatch about each distinct request, without submitting it (``--test-only``). A controller that is away for a
-    while is no reason not to begin: whoever submits waits for it.
+    while is no reason not to begin: whoever submits waits for it. Nor are nodes that would do and are drained, down or
+    in maintenance, if sbatch holds that against a request.
 
     Args:
         requests: with the words by which the user knows each: what for, and which field of which profile says it.
 
     Raises:
+        Unavailable: such nodes; all else is in order.
         ConfigError: there is no Slurm here, it would refuse a request (in sbatch's own words) or never start it.
     """
     commands.require(*NEEDED)
     commands.require_configuration()
     distinct = {replace(each, exclude=()): words for each, words in requests.items()}
+    absent: list[commands.Unavailable] = []
     for request, name in distinct.items():
         answer = commands.run("sbatch", "--test-only", text=_script(cluster, request))
         words = answer.words or answer.output.strip()
         if answer.code and commands.away(words):
             return
-        if answer.code and not commands.full(words):
-            raise commands.complaint(f"{name}: {_words(request)}", words, REMEDY)
+        where = f"{name}: {_words(request)}"
+        if answer.code and _NO_NODES.search(words) and (nodes := _absent(request.partition)):
+            absent.append(commands.Unavailable(where, f"Slurm says: {words}; {nodes}", "The jobs wait for them."))
+        elif answer.code and not commands.full(words):
+            raise commands.complaint(where, words, REMEDY)
     _check_hours(distinct)
+    if absent:
+        raise absent[0]
+
+
+def _absent(partition: str | None) -> str:
+    """Which nodes of a partition, or of the default one, are no use now, in words; empty if none are."""
+    answer = commands.run("sinfo", "--noheader", "--format=%P|%T|%N")
+    names, found = partition.split(",") if partition else None, []
+    for line in answer.output.splitlines():
+        name, _, rest = line.strip().partition("|")
+        state, _, nodes = rest.partition("|")
+        meant = name.removesuffix("*") in names if names else name.endswith("*")
+        if meant and _OUT.search(state):
+            found.append(f"{nodes} {state}")
+    return f"of its nodes these are not to be had now: {', '.join(found)}" if found else ""
 
 
 def _check_hours(requests: Mapping[Request, str]) -> None:

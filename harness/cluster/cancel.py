@@ -44,20 +44,27 @@ def cancel(options: Namespace, backend: Backend | None = None) -> int:
     names = None
     if options.tables:
         names = {path_of(job) for job in planning.build(commands.request(options)).jobs}
-    with lease.held(home.lease, LEASE_SECONDS) as claim:  # nobody submits meanwhile
-        if claim is None:
-            raise ConfigError("cancel", "another harness is submitting at the moment", "Try again when it is done.")
+    if not options.yes:  # nobody is held up by a question that is not answered
         found, others = in_queue(home, cluster, backend, names)
         print("\n".join([*listing(found), *others]))
         if not found:
             return 0
-        if not options.yes and not _agreed(len(found)):
+        if not _agreed(len(found)):
             print("nothing was cancelled")
             return 1
+        names = {each.name for each in found}
+    with lease.held(home.lease, LEASE_SECONDS) as claim:  # nobody submits meanwhile
+        if claim is None:
+            raise ConfigError("cancel", "another harness is submitting at the moment", "Try again when it is done.")
+        found, others = in_queue(home, cluster, backend, names)
+        if options.yes or not found:
+            print("\n".join([*listing(found), *others]))
+        lease.keep(claim)
         # The word first: whoever stays with these jobs must not take them for lost.
         home.journal.note("cancelled", dict.fromkeys(each.name for each in found))
-        backend.cancel([each.entry.job_id for each in found])
-    print(f"cancelled {len(found)} tasks; what they have done so far is kept, harness run goes on from there")
+        if found:
+            backend.cancel([each.entry.job_id for each in found])
+            print(f"cancelled {len(found)} tasks; what they have done so far is kept, harness run goes on from there")
     return 0
 
 

@@ -7,6 +7,7 @@ import pytest
 from ground.errors import ConfigError
 from slurm.check import check
 from slurm.cluster import Cluster
+from slurm.commands import Unavailable
 from slurm.discover import discover
 from slurm.queue import look
 from slurm.requests import Request
@@ -86,3 +87,28 @@ def test_a_configuration_that_is_not_there_is_not_waited_for(fake, monkeypatch, 
             ask()
     assert look(CLUSTER, []).problem.endswith("slurm.conf, and there is no such file")
     assert (fake.state / "calls").read_text() == ""
+
+
+NO_NODES = "echo 'allocation failure: Requested node configuration is not available' >&2; exit 1"
+
+
+@pytest.mark.parametrize("state", ["drained", "down*", "maint", "idle*", "draining"])
+def test_nodes_that_are_away_for_a_while_are_no_fault_of_the_profile(state, fake):
+    fake.steer("sbatch.instead", NO_NODES)
+    shell = f"echo 'cpu*|{state}|n1'; echo 'gpu|{state}|g1'"
+    fake.steer("sinfo.before", f'case "$*" in *%T*) {shell}; exit 0;; esac')
+    with pytest.raises(Unavailable, match=rf"not available; of its nodes .*: n1 {state[:4]}.*The jobs wait"):
+        asked([REQUEST])
+    with pytest.raises(Unavailable, match="g1"):
+        asked([replace(REQUEST, partition="gpu")])
+    with pytest.raises(ConfigError, match=r"not available\. Mend the cluster profile"):
+        asked([replace(REQUEST, partition="vip")])
+    with pytest.raises(ConfigError, match="gives 20 h"):
+        asked([replace(REQUEST, minutes=21 * 60, partition="gpu")])
+
+
+def test_nodes_that_are_there_and_would_not_do_are(fake):
+    fake.steer("sbatch.instead", NO_NODES)
+    fake.steer("sinfo.before", "case \"$*\" in *%T*) echo 'cpu*|idle|n1'; echo 'gpu|drained|g1'; exit 0;; esac")
+    with pytest.raises(ConfigError, match=r"not available\. Mend the cluster profile"):
+        asked([REQUEST])

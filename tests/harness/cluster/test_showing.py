@@ -9,12 +9,13 @@ import pytest
 
 from ground.errors import ConfigError
 from harness import claims, cli, endings
-from harness.cluster import cancel, explaining, showing
+from harness.cluster import cancel, explaining, lease, showing
 from harness.cluster.home import Home
 from harness.cluster.journal import Ending
 from harness.endings import End
 from harness.store import Store
 from slurm.cluster import Cluster, Kinds, Resources
+from slurm.requests import Entry, Task
 
 
 @pytest.fixture
@@ -113,6 +114,27 @@ def test_cancel_lists_before_it_takes_out_of_the_queue_and_nobody_submits_that_a
     slurm.work()
     assert cancel.cancel(options(place), slurm) == 0
     assert capsys.readouterr().out.endswith("nothing of this store is in the queue\n")
+
+
+@pytest.mark.parametrize(("answer", "cancelled"), [("n", 0), ("y", 9)])
+def test_a_question_that_is_open_holds_up_nobody(answer, cancelled, drive, slurm, place, cluster, monkeypatch):
+    """Others go on meanwhile; what they submit then is not what was agreed to."""
+    others = Entry(token="hb-ffffffffffff", index=0, job_id="77_0", phase="pending", state="PENDING")
+    drive().make()
+    monkeypatch.setattr(cancel, "_cluster", lambda options, store: cluster)
+
+    def agreed(number):
+        with lease.held(Home(Store(place.store)).lease, 0) as claim:
+            assert claim is not None
+        late = replace(slurm.submissions[0], token=others.token, tasks=(Task("pretrain/late", ()),), job_id="77")
+        slurm.submissions.append(late)
+        slurm.entries[others.token, 0] = others
+        return answer == "y"
+
+    monkeypatch.setattr(cancel, "_agreed", agreed)
+    assert cancel.cancel(options(place, yes=False), slurm) == (0 if cancelled else 1)
+    assert len(slurm.cancelled) == cancelled
+    assert slurm.entries[others.token, 0] == others
 
 
 def test_who_only_reads_results_looks_for_those_of_the_cluster(place, planned, capsys):
