@@ -22,7 +22,7 @@ _CLOCKS = timedelta(hours=1)
 """How far the clocks of two machines may be apart."""
 
 
-def ended(submissions: Sequence[Submission]) -> Iterator[Entry]:
+def ended(submissions: Sequence[Submission], seconds: float = SECONDS) -> Iterator[Entry]:
     """The tasks of ``submissions`` that ended, as far as accounting knows; nothing where it does not answer."""
     for start in range(0, len(submissions), _NAMES_AT_ONCE):
         some = submissions[start : start + _NAMES_AT_ONCE]
@@ -35,7 +35,7 @@ def ended(submissions: Sequence[Submission]) -> Iterator[Entry]:
             f"--starttime={since:%Y-%m-%dT%H:%M:%S}",
             f"--name={','.join(each.token for each in some)}",
             f"--format={','.join(FIELDS)}",
-            seconds=SECONDS,
+            seconds=min(seconds, SECONDS),
         )
         if answer.code:
             return

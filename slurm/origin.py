@@ -15,6 +15,9 @@ from functools import cache
 from slurm import commands
 from slurm.requests import Submission
 
+SECONDS = 10
+"""Asked of a controller that has just answered."""
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -47,7 +50,7 @@ def here() -> Origin:
 @cache
 def _cluster(*_asked: str) -> str:
     """Asked once for each Slurm that the environment names."""
-    answer = commands.run("scontrol", "show", "config")
+    answer = commands.run("scontrol", "show", "config", seconds=SECONDS)
     if answer.code:
         words = answer.words or answer.output.strip()
         raise commands.Unavailable("scontrol show config", f"Slurm says: {words}", "Wait until Slurm answers.")

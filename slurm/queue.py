@@ -30,11 +30,14 @@ class Limits:
     """Tasks of one array at most."""
 
 
-def look(cluster: Cluster, submissions: Sequence[Submission]) -> Queue:
+def look(cluster: Cluster, submissions: Sequence[Submission], seconds: float = commands.SECONDS) -> Queue:
     """Ask Slurm about the tasks of ``submissions``, which were listed before. Raises nothing for a Slurm that is away.
 
     A task that is missing from a queue that answered is over, or was never known: what became of it is read where it
     wrote it down. That holds for our own submissions to this Slurm only; whose the others are is said in ``foreign``.
+
+    Args:
+        seconds: that the controller gets for an answer, and accounting at most.
 
     Raises:
         ConfigError: there is no Slurm on this machine.
@@ -49,6 +52,7 @@ def look(cluster: Cluster, submissions: Sequence[Submission]) -> Queue:
         "--states=all",
         f"--user={os.getuid()}",
         f"--Format={','.join(f'{field}:{_SEPARATOR}' for field in FIELDS)}",
+        seconds=seconds,
     )
     if answer.code:
         return Queue(reachable=False, problem=answer.words or f"squeue ended with {answer.code}")
@@ -60,7 +64,7 @@ def look(cluster: Cluster, submissions: Sequence[Submission]) -> Queue:
     wanted = {each.token: each for each in submissions if each.token not in foreign}
     found = {(entry.token, entry.index): entry for entry in _entries(answer.output, wanted)}
     lost = [s for s in wanted.values() if any((s.token, index) not in found for index in range(len(s.tasks)))]
-    for entry in accounting.ended(lost) if cluster.accounting else ():
+    for entry in accounting.ended(lost, seconds) if cluster.accounting else ():
         if _is_ours(entry, wanted):
             found.setdefault((entry.token, entry.index), entry)
     return Queue(reachable=True, entries=tuple(found[place] for place in sorted(found)), foreign=foreign)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from slurm import check, origin, queue, submit
+from slurm import check, commands, origin, queue, submit
 from slurm.cluster import Cluster
 from slurm.origin import Origin
 from slurm.requests import Queue, Request, Submission, Task
@@ -63,8 +64,12 @@ class Backend(Protocol):
         """Take tasks out of the queue or end them."""
 
 
+@dataclass
 class Slurm:
     """The real one: see ``slurm.submit`` and ``slurm.queue``."""
+
+    patience: float = commands.SECONDS
+    """Seconds that it gets to say what is in the queue."""
 
     def check(self, cluster: Cluster, requests: Mapping[Request, str]) -> None:
         """See ``Backend``."""
@@ -84,7 +89,7 @@ class Slurm:
 
     def look(self, cluster: Cluster, submissions: Sequence[Submission]) -> Queue:
         """See ``Backend``."""
-        return queue.look(cluster, submissions)
+        return queue.look(cluster, submissions, self.patience)
 
     def settle(self, home: Path, submissions: Sequence[Submission], seen: Queue) -> list[Submission]:
         """See ``Backend``."""

@@ -27,6 +27,8 @@ from slurm.cluster import Cluster
 WATCH_SECONDS = 2.0
 QUEUE_SECONDS = 10.0
 """How often at most the queue is asked for the eye."""
+PATIENCE_SECONDS = 15.0
+"""How long it gets for an answer: somebody sits and waits. Slurm's own limit for a message is ten."""
 _LOCALLY = {
     "running": "at work",
     "queued": "a harness is at work and will start it",
@@ -89,9 +91,10 @@ class Viewer:
             if each.state == "done":
                 estimates.add(each.job, each.look.seconds)
         learn(estimates, self.store, plan.jobs)
-        told = [outlook.rest(survey, self.store, self.cluster, estimates), self._keeper()]
-        told.append(outlook.nodes(survey.history.bad_nodes()))
-        told.append(self._others(plan))
+        told = [outlook.rest(survey, self.store, self.cluster, estimates), outlook.nodes(survey.history.bad_nodes())]
+        if survey.queue.reachable:  # else each further question would be waited for in vain, too
+            told[1:1] = [self._keeper()]
+            told.append(self._others(plan))
         return [line for line in told if line]
 
     def _others(self, plan: Plan) -> str:
@@ -132,12 +135,12 @@ def viewer(options: Namespace) -> Viewer | None:
     store = Store(Path(options.store))
     if options.cluster is not None:
         cluster = clusters.load(options.cluster)
-        return Viewer(store, options.cluster, cluster, Slurm()) if cluster.executor == "slurm" else None
+        return Viewer(store, options.cluster, cluster, Slurm(PATIENCE_SECONDS)) if cluster.executor == "slurm" else None
     remembered = Home(store).remembered()
     if remembered is None or shutil.which("squeue") is None:
         return None
     try:
-        return Viewer(store, remembered[0], clusters.load(remembered[0]), Slurm())
+        return Viewer(store, remembered[0], clusters.load(remembered[0]), Slurm(PATIENCE_SECONDS))
     except ConfigError as error:
         print(f"the queue is not shown: {error} Or name the cluster: --cluster NAME.", file=sys.stderr)
         return None

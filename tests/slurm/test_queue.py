@@ -3,12 +3,11 @@
 import os
 import time
 from dataclasses import replace
-from functools import partial
 
 import pytest
 
 from ground.errors import ConfigError
-from slurm import commands, origin, queue, submit, sweep, tokens
+from slurm import origin, queue, submit, sweep, tokens
 from slurm.cluster import Cluster
 from slurm.commands import Unavailable
 from slurm.requests import Queue, Request, Submission, Task
@@ -109,10 +108,9 @@ def test_a_controller_that_is_away_teaches_nothing(fake):
     )
 
 
-def test_a_command_that_hangs_is_given_up_with_what_it_started(fake, monkeypatch):
-    monkeypatch.setattr(commands, "run", partial(commands.run, seconds=0.3))
+def test_a_command_that_hangs_is_given_up_with_what_it_started(fake):
     fake.steer("squeue.instead", "sleep 60")
-    found = queue.look(CLUSTER, [submission()])
+    found = queue.look(CLUSTER, [submission()], seconds=0.3)
     assert not found.reachable
     assert found.problem == "no answer from squeue within 0.3 seconds"
 

@@ -10,6 +10,7 @@ import pytest
 from ground.errors import ConfigError
 from harness import claims, cli, endings
 from harness.cluster import cancel, explaining, lease, showing
+from harness.cluster.backend import Slurm
 from harness.cluster.home import Home
 from harness.cluster.journal import Ending
 from harness.endings import End
@@ -33,6 +34,25 @@ def test_the_queue_is_told_with_slurms_reasons(drive, slurm, viewed, planned):
     assert lines[0].startswith("queue: 6 PENDING (Dependency), 3 PENDING (Resources); about ")
     slurm.away = "Unable to contact slurm controller"
     assert "nothing is submitted or given up" in viewed.lines(planned, viewed.survey(planned))[0]
+
+
+def test_a_controller_that_hangs_is_asked_once_for_each_picture(drive, slurm, viewed, planned, monkeypatch):
+    drive().make()
+    slurm.away, real, asked = "no answer from squeue within 15 seconds", slurm.look, []
+
+    def look(cluster, submissions):
+        asked.append(submissions)
+        return real(cluster, submissions)
+
+    monkeypatch.setattr(slurm, "look", look)
+    viewed.lines(planned, viewed.survey(planned))
+    assert len(asked) == 1
+
+
+def test_who_looks_on_waits_less_than_who_submits(place, monkeypatch):
+    monkeypatch.setattr("slurm.cluster.load", lambda name: Cluster(description="ours"))
+    viewer = showing.viewer(Namespace(store=str(place.store), cluster="ours"))
+    assert viewer.backend.patience < Slurm().patience
 
 
 def test_why_tells_what_happened_and_what_comes(drive, slurm, place, viewed, planned):
