@@ -63,7 +63,10 @@ def submit(
         raise
     answer = commands.run("sbatch", str(folder / "batch.sh"))
     if identity := batch.id_in(answer.output) if answer.code == 0 else None:
-        return replace(submission, job_id=tokens.decide(folder, identity))
+        if (word := tokens.decide(folder, identity)) == tokens.DROPPED:  # its tasks go as soon as they start
+            problem = f"{submission.token} was given up by somebody before sbatch answered"
+            raise commands.Unavailable(where, problem, "Run again: its jobs are submitted anew.")
+        return replace(submission, job_id=word)
     words = answer.words or answer.output.strip()
     if answer.code == 0 or commands.UNCLEAR.search(words):
         raise commands.Unavailable(where, f"Slurm says: {words}", "Run again: what became of it will be found out.")

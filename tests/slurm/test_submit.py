@@ -316,3 +316,9 @@ def test_the_first_word_holds(tmp_path):
     assert tokens.decide(tmp_path, "100") == "100"
     assert tokens.decide(tmp_path, tokens.DROPPED) == "100"
     assert [path.name for path in tmp_path.iterdir()] == ["id"]
+
+
+def test_an_answer_that_comes_after_somebody_gave_the_submission_up_is_no_id(fake, tmp_path, monkeypatch):
+    monkeypatch.setattr(tokens, "decide", lambda folder, word: tokens.DROPPED)
+    with pytest.raises(Unavailable, match="given up by somebody before sbatch answered"):
+        send(tmp_path)
