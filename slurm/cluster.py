@@ -129,6 +129,9 @@ class Cluster(Strict):
     """Hours of a job over all its attempts, after which it is given up; without, four times its time limit."""
     memory_factor: PositiveFloat = 1.5
     """What a job that ran out of memory asks for next time, in shares of what it had."""
+    memory_per_node: Memory | None = None
+    """What a node has for jobs: more is never asked for after a job ran out of memory. Null: as ``memory_factor`` says,
+    until Slurm refuses."""
     poll_seconds: PositiveFloat = 30.0
     """How often the queue is looked at."""
     keeper: Keeper | None = None

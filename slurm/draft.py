@@ -28,6 +28,7 @@ def draft(site: Site, partition: Partition) -> str:
         f"partition: {_scalar(partition.name)}",
         "# account: NAME        # where the site wants one; likewise qos, constraint",
         *_gpus(partition),
+        f"memory_per_node: {max(node.memory_mb, 1)}M    # more is never asked for, whatever a job ran out of",
         "",
     ]
     return "\n".join([*head, *_kinds(partition, each), *_warning(partition), *_rest(site)]) + "\n"

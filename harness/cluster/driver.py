@@ -17,7 +17,7 @@ from harness.cluster.backend import Backend, Environment
 from harness.cluster.failures import NO_FAILURES
 from harness.cluster.journal import Ending
 from harness.cluster.submitting import Submitter
-from harness.cluster.survey import Standing, Survey, Surveyor, path_of
+from harness.cluster.survey import Survey, Surveyor, path_of
 from harness.estimate import Estimates
 from harness.jobs import Job
 from harness.schedule import order
@@ -45,22 +45,12 @@ class Pass:
     note: str = ""
     """Why it submitted less than there was."""
     refused: dict[str, ConfigError] = field(default_factory=dict)
-    """Jobs that Slurm does not take, of this pass and of earlier ones."""
+    """Jobs that Slurm did not take: given up from now on."""
 
     @property
     def settled(self) -> bool:
-        """Whether there is nothing left to do or to wait for, but for what Slurm refuses."""
-        return not any(
-            each.step.action == "wait" or (each.step.action == "submit" and not self._in_vain(each))
-            for each in self.survey.standings.values()
-        )
-
-    def _in_vain(self, each: Standing) -> bool:
-        """Whether a job, or one that it waits for, is refused."""
-        if each.job.name in self.refused:
-            return True
-        known = [self.survey.standings[p.name] for p in each.job.parents.values() if p.name in self.survey.standings]
-        return any(parent.step.action == "submit" and self._in_vain(parent) for parent in known)
+        """Whether there is nothing left to do or to wait for."""
+        return self.survey.settled
 
 
 @dataclass
@@ -81,7 +71,6 @@ class Driver:
     def __post_init__(self) -> None:
         self.surveyor = Surveyor(self.store, self.jobs, self.cluster, self.backend, self.since)
         self._learnt: set[str] = set()
-        self._refused: dict[str, ConfigError] = {}  # not asked again: Slurm would be asked in vain twice a minute
 
     def look(self) -> Survey:
         """Where everything stands; changes nothing."""
@@ -102,20 +91,19 @@ class Driver:
         survey = self.look()
         lost = any(each.job_id is None and each.token not in survey.queue.foreign for each in survey.submissions)
         if not (survey.fresh or survey.cancel or lost or self._wanted(survey)):
-            return Pass(survey, refused=self._refused)
+            return Pass(survey)
         self.surveyor.home.try_writing()
         with lease.held(self.surveyor.home.lease, LEASE_SECONDS) as claim:
             if claim is None:
-                return Pass(survey, refused=self._refused, note="another harness is submitting; this one waits")
+                return Pass(survey, note="another harness is submitting: this pass submitted nothing")
             return self._act(claim)
 
     def _wanted(self, survey: Survey) -> list[Job]:
         """What can be submitted now."""
-        wanted = survey.wanting("submit") if survey.queue.reachable else []
-        return [each.job for each in wanted if each.job.name not in self._refused]
+        return [each.job for each in survey.wanting("submit")] if survey.queue.reachable else []
 
     def _act(self, claim: Claim) -> Pass:
-        done = Pass(self.look(), refused=self._refused)
+        done = Pass(self.look())
         try:
             self._tidy(done, claim)
             if wanted := self._wanted(done.survey):
@@ -151,6 +139,7 @@ class Driver:
         try:
             submitter.submit(done.survey, order(wanted, seconds), self.backend.limit(self.cluster))
         finally:
-            self._refused.update(submitter.refused)
-            done.submitted = submitter.made
+            done.submitted, done.refused = submitter.made, submitter.refused
+            paths = {job.name: path_of(job) for job in wanted}
+            self.surveyor.home.journal.refused({paths[name]: str(error) for name, error in done.refused.items()})
         done.survey = self.look()

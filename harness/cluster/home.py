@@ -12,6 +12,8 @@ from harness.cluster.journal import Journal
 from harness.store import Store
 from slurm.cluster import Cluster
 
+KEEPER = "keeper"
+"""What a keeper's task is called in its submission."""
 PROBE_BYTES = 1 << 16
 
 

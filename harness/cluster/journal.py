@@ -50,6 +50,8 @@ class History:
     """Job → when ``harness cancel`` took it back last."""
     pardoned: dict[str, float] = field(default_factory=dict)
     """Job → since when its failures count."""
+    refused: dict[str, tuple[float, str]] = field(default_factory=dict)
+    """Job → when Slurm did not take it, and its words."""
     worked: dict[str, float] = field(default_factory=dict)
     """Job → seconds that it had been at work by its own report when it was last pardoned."""
 
@@ -111,6 +113,11 @@ class Journal:
         now = time.time()
         self._append({"what": what, "job": job, "at": now} for job in jobs)
 
+    def refused(self, words: Mapping[str, str]) -> None:
+        """Slurm does not take jobs now: job → why."""
+        now = time.time()
+        self._append({"what": "refused", "job": job, "at": now, "words": why} for job, why in words.items())
+
     def pardoned(self, worked: Mapping[str, float]) -> None:
         """From now on the failures of jobs count anew, and their hours: job → seconds at work so far."""
         now = time.time()
@@ -132,6 +139,8 @@ def _take(history: History, line: dict[str, Any]) -> None:
     what = line.pop("what")
     if what == "ended":
         history.add(Ending(**line))
+    elif what == "refused":
+        history.refused[line["job"]] = float(line["at"]), str(line["words"])
     else:
         times = {"cancelled": history.cancelled, "pardoned": history.pardoned}[what]
         times[line["job"]] = max(float(line["at"]), times.get(line["job"], 0.0))

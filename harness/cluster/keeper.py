@@ -27,7 +27,7 @@ from harness.claims import Claim
 from harness.cluster import lease, outlook
 from harness.cluster.backend import Backend, Slurm
 from harness.cluster.driver import LEASE_SECONDS, Driver, Pass
-from harness.cluster.home import Home
+from harness.cluster.home import KEEPER, Home
 from harness.cluster.journal import Ending
 from harness.cluster.needs import megabytes
 from harness.cluster.survey import Survey, path_of
@@ -39,7 +39,7 @@ from harness.store import Store, read_job
 from slurm.cluster import Cluster
 from slurm.requests import Entry, Request, Submission, Task
 
-TASK = "keeper"
+TASK = KEEPER
 """What a keeper's task is called in its submission."""
 CLAIMS = "attempts"
 """Of keepers, in the folder of their requests."""

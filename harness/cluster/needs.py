@@ -53,7 +53,7 @@ def request(job: Job, cluster: Cluster, *, memory_failures: int = 0, exclude: Co
         raise ConfigError("cluster profile", problem, f"Set kinds.{job.kind}.gpus and gpus_per_node, or device: cpu.")
     nodes = _nodes(number, cluster.gpus_per_node) if on_gpu else 1
     each = number // nodes
-    memory = None if given.memory is None else megabytes(given.memory) * each * cluster.memory_factor**memory_failures
+    memory = _memory(given, each, cluster, memory_failures)
     return Request(
         nodes=nodes,
         tasks_per_node=each,
@@ -67,6 +67,24 @@ def request(job: Job, cluster: Cluster, *, memory_failures: int = 0, exclude: Co
         constraint=given.constraint or cluster.constraint,
         exclude=tuple(sorted(exclude)),
     )
+
+
+def _memory(given: Resources, each: int, cluster: Cluster, failures: int) -> float | None:
+    """Of a node, in MiB: raised with each failure, to what a node has and no further."""
+    if given.memory is None:
+        return None
+    first = megabytes(given.memory) * each
+    raised = first * cluster.memory_factor**failures
+    if cluster.memory_per_node is None or raised <= first:
+        return raised
+    return max(min(raised, megabytes(cluster.memory_per_node)), first)
+
+
+def has_all_memory(job: Job, cluster: Cluster, *, memory_failures: int) -> bool:
+    """Whether a start asked for all that a node has, so that there is no more to ask for."""
+    asked = request(job, cluster, memory_failures=memory_failures).memory_mb
+    most = cluster.memory_per_node
+    return asked is not None and most is not None and asked >= megabytes(most)
 
 
 def most_hours(kind: Kind, cluster: Cluster) -> float:

@@ -94,8 +94,7 @@ def not_submitted(survey: Survey) -> int:
 
 def full(survey: Survey, cluster: Cluster) -> bool:
     """Whether as many jobs of ours are in the queue as the profile allows: others go when there is room."""
-    there = sum(each.phase != "ended" for each in survey.queue.entries)
-    return cluster.max_jobs is not None and there >= cluster.max_jobs
+    return cluster.max_jobs is not None and survey.in_queue >= cluster.max_jobs
 
 
 def nodes(bad: Collection[str]) -> str:

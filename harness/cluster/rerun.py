@@ -45,7 +45,12 @@ def _worked(driver: Driver, each: Standing, policy: Policy) -> float:
 
 
 def _failed(survey: Survey) -> list[Standing]:
-    return [each for each in survey.standings.values() if each.state == "failed"]
+    """Given up, or refused by Slurm when it was asked last."""
+    return [
+        each
+        for each in survey.standings.values()
+        if each.state == "failed" or (each.step.action == "submit" and path_of(each.job) in survey.history.refused)
+    ]
 
 
 def _free(driver: Driver, survey: Survey) -> list[Standing]:

@@ -45,6 +45,8 @@ class Case:
     """Whether it was cancelled on purpose."""
     blocked_by: Job | None
     """What it waits for and will not get."""
+    refused: str = ""
+    """Why Slurm does not take it; empty if it was not asked or did."""
 
     @property
     def failures(self) -> list[Ending]:
@@ -88,6 +90,9 @@ def _verdict(case: Case, cluster: Cluster) -> Step:
     """Of a job that nobody has."""
     if case.withdrawn:
         return Step("none", "cancelled; it is submitted by the next harness run")
+    if case.refused:
+        words = "given up, for Slurm does not take it (the next harness run asks again)"
+        return Step("give up", f"{words}: {case.refused}")
     if case.look.state == "failed":
         kind, words = failures.classify(failures.Evidence(error=case.look.error_kind, message=case.look.message))
         if kind == "code" and case.failures and case.failures[-1].outcome == "memory":  # Slurm knows better
@@ -101,6 +106,9 @@ def _verdict(case: Case, cluster: Cluster) -> Step:
     if limit is not None and (times > limit or limit == 0):
         often = f"given up after {times} times {kind} (`retries.{kind}`: {limit}): " if limit else ""
         return Step("give up", f"{often}{words}")
+    if kind == "memory" and times and needs.has_all_memory(case.job, cluster, memory_failures=times - 1):
+        most = f"asked for all the memory of a node (`memory_per_node`: {cluster.memory_per_node})"
+        return Step("give up", f"given up, for it {most}: {words}")
     return Step("submit", f"{_changed(kind)}, for it ended as {kind}: {words}")
 
 

@@ -78,8 +78,7 @@ class Submitter:
         """The first of them, as many as may be in the queue besides what is there."""
         if self.cluster.max_jobs is None:
             return list(order)
-        there = sum(each.phase != "ended" for each in survey.queue.entries)
-        return list(order[: max(self.cluster.max_jobs - there, 0)])
+        return list(order[: max(self.cluster.max_jobs - survey.in_queue, 0)])
 
     def _arrays(
         self, survey: Survey, jobs: Sequence[Job], ids: Mapping[str, str | None], limit: int, exclude: tuple[str, ...]

@@ -13,7 +13,7 @@ from harness.cluster import needs, retries, worked
 from harness.cluster.backend import Backend
 from harness.cluster.evidence import Traces
 from harness.cluster.failures import NO_FAILURES, Outcome
-from harness.cluster.home import Home
+from harness.cluster.home import KEEPER, Home
 from harness.cluster.journal import Ending, History
 from harness.cluster.retries import Case, Step
 from harness.jobs import Job
@@ -130,6 +130,12 @@ class Survey:
         return [each for each in self.standings.values() if each.step.action == action]
 
     @property
+    def in_queue(self) -> int:
+        """How many of our jobs are in the queue, of whatever plan; keepers, which look after them, are none."""
+        keepers = {each.token for each in self.submissions if each.tasks[0].name == KEEPER}
+        return sum(each.phase != "ended" and each.token not in keepers for each in self.queue.entries)
+
+    @property
     def settled(self) -> bool:
         """Whether nothing is left to do or to wait for."""
         return not any(each.step.action in {"submit", "wait"} for each in self.standings.values())
@@ -240,6 +246,7 @@ class Surveyor:
             hours=self._hours(job, look, counted, found.history),
             withdrawn=found.history.cancelled.get(path, 0.0) > max(self._since, submitted),
             blocked_by=blocking.job if blocking else None,
+            refused=self._refused(path, found.history, submitted),
         )
         step = retries.decide(case, self._cluster)
         if live is not None and live.foreign:
@@ -253,6 +260,11 @@ class Surveyor:
         history = tuple(found.history.endings.get(path, ()))
         stands = "gone" if gone else "failed" if look.state == "failed" else ""
         return Standing(job, replace(look, state=state), live, history, step, stands)
+
+    def _refused(self, path: str, history: History, submitted: float) -> str:
+        """Slurm's words on a job that it did not take, unless somebody asked for it anew since."""
+        at, words = history.refused.get(path, (0.0, ""))
+        return words if at > max(self._since, submitted, history.pardoned.get(path, 0.0)) else ""
 
     def _judge(self, job: Job, look: Look, task: Live, found: Survey, traces: Traces) -> Ending:
         withdrawn = found.history.cancelled.get(path_of(job), 0.0) >= task.submission.created

@@ -25,6 +25,7 @@ def test_the_draft_is_a_profile_for_the_partition(fake):
     site = discover()
     profile = Cluster.model_validate(yaml.safe_load(draft(site, site.best())))
     assert (profile.partition, profile.gpus_per_node, profile.gpu_type, profile.accounting) == ("gpu", 4, "a100", True)
+    assert profile.memory_per_node == "1000000M"
     pretrain = profile.kinds.pretrain
     assert (pretrain.gpus, pretrain.cpus, pretrain.memory, pretrain.hours) == (4, 32, "219G", 20.0)
     assert (profile.kinds.transfer.gpus, profile.kinds.import_.gpus) == (1, 0)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ground.errors import ConfigError
 from ground.stopping import Stopped
 from harness import claims
 from harness.claims import Owner
@@ -43,6 +44,30 @@ def test_there_is_one_keeper_of_a_store_for_all_that_is_asked_of_it(ask, slurm, 
     assert "the keeper 104 looks after them" in ask(planned.jobs[:3])
     (one,) = keepers(slurm)
     assert (one.request.partition, one.request.minutes, one.request.gpus_per_node) == ("small", 120, 0)
+
+
+def test_a_keeper_is_none_of_the_jobs_that_may_be_in_the_queue_at_once(drive, slurm, kept, planned):
+    driver = drive(cluster=kept.model_copy(update={"max_jobs": 1}))
+    keeper.ask(driver, driver.make().survey, planned.profile.seconds, "harness run 1")
+    slurm.say("keeper", "running", "RUNNING")
+    for _ in range(3):
+        slurm.work()
+        driver.make()
+    assert (len(keepers(slurm)), len(slurm.calls)) == (1, 1 + 4)
+
+
+def test_a_keeper_gives_up_what_slurm_refuses_and_leaves_word_of_it(ask, drive, slurm, planned, folder, monkeypatch):
+    ask(planned.jobs[:1])
+    slurm.say("pretrain/byol", "ended", "NODE_FAIL")
+
+    def refuse(*arguments, **more):
+        raise ConfigError("sbatch", "Slurm says: no", "Mend it.")
+
+    monkeypatch.setattr(slurm, "submit", refuse)
+    monkeypatch.setattr(keeper, "_pause", lambda seconds: None)
+    keeper.keep(drive().surveyor.home, slurm, folder)
+    (standing,) = drive(jobs=planned.jobs[:1], since=0.0).look().standings.values()
+    assert (standing.state, "Slurm says: no" in standing.why) == ("failed", True)
 
 
 def test_one_that_has_ended_is_followed_by_another(ask, slurm):

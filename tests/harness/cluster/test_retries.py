@@ -14,7 +14,7 @@ from harness import claims
 from harness.cluster import rerun
 from harness.endings import End
 from harness.store import Store
-from slurm.cluster import Retries
+from slurm.cluster import Kinds, Resources, Retries
 from slurm.commands import Unavailable
 
 BYOL = "pretrain/byol.scenes.s0"
@@ -293,7 +293,52 @@ def test_what_slurm_refuses_is_said_once_and_the_rest_goes_on(drive, slurm, plan
     assert not done.settled
     slurm.work()
     done = driver.make()
-    assert (len(slurm.calls), done.settled) == (6, True)
+    assert (len(slurm.calls), done.settled, done.refused) == (6, True, {})
+    states = Counter(each.state for each in done.survey.standings.values())
+    assert states == {"done": 6, "failed": 1, "blocked": 2}
+    told = "Slurm does not take it (the next harness run asks again): sbatch: Slurm says: no"
+    assert told in done.survey.standings[planned.jobs[0].name].why
+    slurm.submit = submit
+    drive().make()  # whoever runs later asks again
+    assert len(slurm.calls) > 6
+
+
+def greedy(cluster, **more):
+    """A profile whose pre-trainings ask for 90 GiB."""
+    pretrain = Resources(gpus=0, memory="90G")
+    return cluster.model_copy(update={"kinds": Kinds(pretrain=pretrain), **more})
+
+
+def test_more_memory_than_slurm_gives_is_a_failure_that_everybody_sees(drive, slurm, one, cluster):
+    submit = slurm.submit
+
+    def small(home, cluster, request, *rest, **more):
+        if request.memory_mb > 100 * 1024:
+            raise ConfigError("sbatch", "Slurm says: Memory specification can not be satisfied", "Mend it.")
+        return submit(home, cluster, request, *rest, **more)
+
+    slurm.submit = small
+    slurm.ends[BYOL] = ["OUT_OF_MEMORY"]
+    driver = drive(jobs=one, cluster=greedy(cluster))
+    last = passes(driver, slurm, 2)
+    assert (last.settled, state(driver)) == (True, ("failed", "give up"))
+    assert state(drive(jobs=one, cluster=greedy(cluster), since=0.0)) == ("failed", "give up")  # harness status
+    assert "Memory specification can not be satisfied" in why(driver)
+    time.sleep(0.01)
+    again = drive(jobs=one, cluster=greedy(cluster))
+    rerun.apply(again, "retry")
+    passes(again, slurm, 1)
+    assert [each.request.memory_mb for each in slurm.calls] == [90 * 1024, 90 * 1024]
+
+
+def test_memory_is_raised_to_what_a_node_has_and_then_it_is_given_up(drive, slurm, one, cluster):
+    whole = greedy(cluster, memory_per_node="100G", retries=Retries(memory=5))
+    slurm.ends[BYOL] = ["OUT_OF_MEMORY"] * 5
+    driver = drive(jobs=one, cluster=whole)
+    passes(driver, slurm, 3)
+    assert [each.request.memory_mb for each in slurm.calls] == [90 * 1024, 100 * 1024]
+    assert state(driver) == ("failed", "give up")
+    assert "asked for all the memory of a node (`memory_per_node`: 100G)" in why(driver)
 
 
 def test_a_queue_that_is_full_for_us_is_tried_again(drive, slurm):

@@ -71,6 +71,17 @@ def test_a_failure_is_said_with_its_log_and_what_waits_for_it(command, slurm, pl
     assert command("--rerun", "retry")[0] == 0
 
 
+def test_what_slurm_refuses_ends_the_run_with_exit_code_1(command, slurm):
+    def refuse(*arguments, **more):
+        raise ConfigError("sbatch", "Slurm says: no", "Mend it.")
+
+    slurm.submit = refuse
+    code, errors = command()
+    assert code == 1
+    assert "failed: pretrain byol: given up, for Slurm does not take it" in errors
+    assert "blocked: 2 runs: waits for pretrain byol, which failed" in errors
+
+
 def test_ctrl_c_leaves_the_jobs_where_they_are_and_says_how_to_go_on(command, slurm):
     slurm.after_sbatch = lambda submission: os.kill(os.getpid(), signal.SIGINT) if len(slurm.calls) == 2 else None
     code, errors = command()
