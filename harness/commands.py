@@ -174,6 +174,10 @@ def show_plan(options: Namespace) -> int:
 def preview(wanted: Request, options: Namespace) -> int:
     """Print the plan of what is wanted."""
     cluster = clusters.load(options.cluster)
+    for option, value in (("--gpus", options.gpus), ("--from", options.begin)):
+        if value is not None and cluster.executor != "slurm":
+            problem = f"`--cluster {options.cluster}` is this machine, which is reckoned with as it is, from now on"
+            raise ConfigError(option, problem, "Name a Slurm cluster's profile: --cluster NAME.")
     plan, store = planning.build(wanted), Store(wanted.store)
     if cluster.executor != "slurm":
         _check_processes(plan, options.cluster, cluster)

@@ -39,7 +39,11 @@ def hold_to(device: Device) -> None:
 
     if not torch.cuda.is_available() and (place := allocation.here()):
         problem = "the job was planned for a GPU and torch finds none on this node"
-        raise NodeError(place.node or "node", problem, "Exclude the node, or ask the profile's partition for GPUs.")
+        remedy = (
+            "If every node says so: a torch without CUDA, or no `module load` in the cluster profile (`setup`). "
+            f"If this one alone: leave it out there, `options: {{exclude: {place.node or 'NODE'}}}`."
+        )
+        raise NodeError(place.node or "node", problem, remedy)
     if not torch.cuda.is_available():
         remedy = (
             "Mend the driver or install torch with CUDA; or run on the CPU: "

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from harness.builder import NOT_YET
 from harness.estimate import duration
 from harness.store import BACKBONE
 from harness.trace import Step
@@ -120,7 +121,8 @@ def _data(step: Step) -> str:
     where = data.get("root") or ", ".join(data.get("folders", ()))
     if not where:
         return "no image is read"
-    return f"{data['name']}, fingerprint {data['fingerprint'][:DIGITS]}, in {where}"
+    mark = data["fingerprint"]
+    return f"{data['name']}, {mark if mark == NOT_YET else f'fingerprint {mark[:DIGITS]}'}, in {where}"
 
 
 def _code(value: Mapping[str, Any]) -> str:

@@ -48,6 +48,7 @@ def test_a_typo_is_one_line_with_the_nearest_word(arguments, line, capsys):
             "recipe `byol`: unknown field `train.epoch`. Did you mean `epochs`?",
         ),
         (["run", "--cluster", "jz"], "--cluster jz: there is no such cluster. Choose from: debug, local."),
+        (["plan", *TOY, "--gpus", "4"], "--gpus: `--cluster local` is this machine, which is reckoned with as it is"),
         (["run", "--detach"], "--detach: `--cluster local` ends with this process. Leave it out."),
         (["recipes", "show", *TOY], "recipes show: names no recipe. Write e.g. harness recipes show pixcon-sr"),
         (["recipes", "show", "byoll", *TOY], "recipe `byoll`: unknown. Did you mean `byol`?"),

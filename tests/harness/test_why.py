@@ -48,6 +48,12 @@ def test_a_cell_leads_to_its_runs_their_weights_and_all_about_them(planned, fini
     assert "settings of pretrain byol" in ask(capsys, "table1/BYOL/AP", "--settings")
 
 
+def test_scenes_that_are_not_there_have_no_fingerprint(place, capsys):
+    text = ask(capsys, "table1/BYOL/AP")
+    assert ", not generated yet, in " in text
+    assert "fingerprint not" not in text
+
+
 def test_json_holds_settings_hashes_and_places(planned, finished, capsys):
     told = json.loads(ask(capsys, "table1/byol/voc_detection AP", "--json"))
     assert (told["cell"], told["n"], told["faults"]) == ("table1/BYOL/AP", 2, None)
