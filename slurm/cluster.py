@@ -28,8 +28,9 @@ Memory = Annotated[str, StringConstraints(pattern=r"^[1-9]\d*[KMGT]$")]
 
 
 class Resources(Strict):
-    """What one job asks for. ``gpus`` in all; more than ``Cluster.gpus_per_node`` of them take several nodes. A job has
-    one process a GPU; without GPUs, ``processes`` of them."""
+    """What one job asks for. ``gpus`` in all; more than ``Cluster.gpus_per_node`` of them take several nodes. A
+    pre-training has one process a GPU; without GPUs, ``processes`` of them. A fine-tuning has as many as its task says
+    (``processes``, in the harness's profile), each with a GPU where ``gpus`` is 1; any other job has one."""
 
     gpus: NonNegativeInt = 1
     processes: PositiveInt = 1
@@ -52,6 +53,19 @@ class Kinds(Strict):
     pretrain: Resources = Resources()
     transfer: Resources = Resources()
     import_: Resources = Field(Resources(gpus=0, hours=1.0), alias="import")
+
+    @model_validator(mode="after")
+    def _only_pretraining_is_split(self) -> Self:
+        """What would be asked for in vain is refused."""
+        for name in ("prepare", "transfer", "import_"):
+            given: Resources = getattr(self, name)
+            kind = name.removesuffix("_")
+            for field in ("gpus", "processes"):
+                if (number := getattr(given, field)) > 1:
+                    why = "a fine-tuning has as many as its task says" if kind == "transfer" else "such a job has one"
+                    set_ = " and set TASK.processes (--set TASK.processes=N)" if kind == "transfer" else ""
+                    raise Contradiction(f"`kinds.{kind}.{field}` = {number}: {why}", f"Write 1 here{set_}.")
+        return self
 
 
 class Links(Strict):

@@ -48,6 +48,17 @@ def test_an_option_without_a_value_is_true(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("kind", "remedy"),
+    [("transfer: {gpus: 4}", "Write 1 here and set TASK.processes"), ("prepare: {processes: 2}", "Write 1 here")],
+)
+def test_only_a_pre_training_is_split_as_the_profile_says(tmp_path, kind, remedy):
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"description: ours\nkinds: {{pretrain: {{gpus: 4, processes: 2}}, {kind}}}\n")
+    with pytest.raises(ConfigError, match=remedy):
+        cluster.load(str(path))
+
+
+@pytest.mark.parametrize(
     ("profile", "field"),
     [
         ("kinds: {pretrain: {hours: 0.02}}", "kinds.pretrain.hours"),

@@ -8,7 +8,9 @@ import pytest
 
 from ground.errors import ConfigError
 from harness import cli
-from harness.cluster import keeper, run
+from harness.cluster import driver, keeper, lease, run
+from harness.cluster.home import Home
+from harness.store import Store
 from slurm.cluster import Cluster
 from slurm.commands import Unavailable
 
@@ -80,6 +82,15 @@ def test_what_slurm_refuses_ends_the_run_with_exit_code_1(command, slurm):
     assert code == 1
     assert "failed: pretrain byol: given up, for Slurm does not take it" in errors
     assert "blocked: 2 runs: waits for pretrain byol, which failed" in errors
+
+
+def test_detach_says_the_truth_where_another_harness_has_the_lease(command, slurm, place, monkeypatch):
+    monkeypatch.setattr(driver, "LEASE_SECONDS", 0.0)
+    with lease.held(Home(Store(place.store)).lease, 0.0):
+        code, errors = command("--detach")
+    assert (code, slurm.calls) == (1, [])
+    assert "another harness is submitting: this pass submitted nothing" in errors
+    assert "NOT submitted: 9 jobs; run again: harness run 1" in errors
 
 
 def test_ctrl_c_leaves_the_jobs_where_they_are_and_says_how_to_go_on(command, slurm):
