@@ -8,6 +8,7 @@ midst of whatever the main thread does. Then the last checkpoint that was saved 
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from dataclasses import dataclass, field
@@ -16,7 +17,10 @@ from types import FrameType
 PATIENCE_SECONDS = 5.0
 """How long after a request nobody needs to look, at least; a loop of long steps is given three of them."""
 SAVING_SECONDS = 60.0
-"""How long who has seen the request may take to go."""
+"""How long who has seen the request may take to go, where nobody has said how long before the end it comes."""
+WARNING = "STOP_WARNING_SECONDS"
+"""Variable that says how long: all of it but ``LEAVING_SECONDS`` is for saving."""
+LEAVING_SECONDS = 15.0
 BURST_SECONDS = 1.0
 """Signals that come together are one: Slurm and its ``srun`` each pass one on."""
 
@@ -95,6 +99,12 @@ def in_worker(_number: int) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
+def saving_seconds() -> float:
+    """How long who has seen the request may take to go."""
+    warning = os.environ.get(WARNING, "")
+    return max(float(warning) - LEAVING_SECONDS, PATIENCE_SECONDS) if warning.isdigit() else SAVING_SECONDS
+
+
 def pending() -> str:
     """As `asked`, for one who only wants to know and will not act upon it."""
     return _request.reasons[0] if _request.reasons else ""
@@ -111,7 +121,7 @@ def _hear(number: int, _frame: FrameType | None) -> None:
 
 def _remind(_number: int, _frame: FrameType | None) -> None:
     """Nobody may have looked since the request, or who has seen it may hang."""
-    left = max(_request.looked, _request.since) + SAVING_SECONDS - time.monotonic()
+    left = max(_request.looked, _request.since) + saving_seconds() - time.monotonic()
     if _request.seen and left > 0:
         signal.setitimer(signal.ITIMER_REAL, left)
         return

@@ -25,6 +25,7 @@ from harness.endings import End
 
 HEARTBEAT_SECONDS = 10.0
 DEAD_AFTER_SECONDS = 60.0
+LOOK_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -235,7 +236,8 @@ def acquire(directory: Path, patience: float = 0.0, alive: Callable[[Attempt], b
             number = last.number + 1 if last else 1
             try:
                 descriptor = os.open(_path(directory, number), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
-            except FileExistsError:
+            except FileExistsError:  # somebody was quicker, and a file system that is far away may not show it yet
+                time.sleep(LOOK_SECONDS)
                 continue
             try:
                 with os.fdopen(descriptor, "w") as file:

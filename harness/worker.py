@@ -16,15 +16,15 @@ from typing import Literal
 from ground import stopping
 from ground.progress import silent
 from ground.stopping import Stopped
-from harness import allocation, attempt, claims, launch, provenance, ranks, records, store
+from harness import allocation, attempt, claims, launch, parents, provenance, ranks, records, store
 from harness.attempt import Attempt, now
 from harness.jobs import Job
 from harness.ranks import Ranks
 
-Outcome = Literal["done", "failed", "not mine", "stopped"]
+Outcome = Literal["done", "failed", "not mine", "stopped", "too early"]
 SIGNALS = (signal.SIGUSR2, signal.SIGTERM)
 """The time limit is near; go."""
-EXIT_CODES: dict[Outcome, int] = {"done": 0, "failed": 1, "not mine": 3, "stopped": 4}
+EXIT_CODES: dict[Outcome, int] = {"done": 0, "failed": 1, "not mine": 3, "stopped": 4, "too early": 5}
 """Of the process: 0 only if the job is done, so that what Slurm starts ``afterok`` finds it so."""
 
 
@@ -83,7 +83,8 @@ def execute(directory: Path) -> Outcome:
     """Do the job in ``directory``, unless it is done or somebody alive has it.
 
     Returns:
-        What the job has come to; "not mine" if somebody else is at work on it.
+        What the job has come to; "not mine" if somebody else is at work on it, "too early" if what it rests on is not
+        done.
 
     Raises:
         StorageError: there is no job here, or the record cannot be written.
@@ -120,6 +121,15 @@ def _claim(job: Job, directory: Path) -> tuple[claims.Claim | None, Outcome]:
     if record is not None:  # it was finished between the plan and now
         claim.release()
         return None, "done" if record["status"] == "done" else "failed"
+    try:
+        early = parents.missing(job, directory)
+    except Stopped:
+        claim.release()
+        raise
+    if early:
+        print(f"{now()} too early: {early}", flush=True)
+        claim.release()
+        return None, "too early"
     if problem:
         store.shelve(directory / "record.json", "bad")
     return claim, "stopped"
@@ -130,6 +140,7 @@ def _follow(job: Job, directory: Path, own: Ranks) -> Outcome:
     number = own.decision()
     if number is None:
         return "done"  # the first process's exit code says what there was
+    parents.missing(job, directory)  # what the first one saw may be seen here a minute later
     try:
         _, error = attempt.doing(job, directory, silent)
     except Stopped:

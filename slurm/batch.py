@@ -15,6 +15,7 @@ from typing import Any
 from submitit.core.utils import FailedSubmissionError
 from submitit.slurm.slurm import SlurmExecutor
 
+from ground import stopping
 from slurm.cluster import Cluster
 from slurm.requests import Request, Submission
 from slurm.tokens import Call
@@ -54,6 +55,7 @@ class Batch(SlurmExecutor):
         }
         if request.exclude and "exclude" in options:
             options["exclude"] = ",".join([str(options["exclude"]), *request.exclude])
+        environment = {stopping.WARNING: str(cluster.warning_seconds), **call.environment}
         self.update_parameters(
             **asked(cluster, request),
             job_name=submission.token,
@@ -62,7 +64,7 @@ class Batch(SlurmExecutor):
             stderr_to_stdout=True,
             array_parallelism=len(submission.tasks),
             wckey=None,
-            setup=[f"token={shlex.quote(str(folder))}", GUARD, *cluster.setup, *exports(call.environment)],
+            setup=[f"token={shlex.quote(str(folder))}", GUARD, *cluster.setup, *exports(environment)],
             srun_args=srun(request),
             additional_parameters=options,
         )

@@ -30,7 +30,7 @@ _OF_SLURM: dict[str, tuple[FailureClass, str]] = {
 }
 _OUT_OF_MEMORY = re.compile(r"oom[-_ ]kill|out of memory|exceeded (job )?memory limit", re.IGNORECASE)
 """The kernel's words and, where Slurm itself looks at what a job uses, Slurm's."""
-BUS_ERROR, KILLED = 128 + 7, 128 + 9
+BUS_ERROR, KILLED, TOLD_TO_GO = 128 + 7, 128 + 9, 128 + 15
 LAUNCH_FAILED = "JobLaunchFailure"
 _NEVER_BEGAN = {
     75: "the store cannot be read or written there",
@@ -42,8 +42,9 @@ _OF_SLURM_ITSELF = "0:53"
 """Status of a job whose batch script could not be started: its output could not be opened, its folder is not there."""
 QUICK_SECONDS = 60
 """A process that ends by itself in less, and has not claimed its run, did not get through its start."""
-_OURS = frozenset({0, 3, 4})
-"""Exit codes of a job that had nothing to claim: done, somebody else's, told to go."""
+TOO_EARLY = 5
+_OURS = frozenset({0, 3, 4, TOO_EARLY})
+"""Exit codes of a job that had nothing to claim: done, somebody else's, told to go, too early."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +116,12 @@ def _of_its_node(seen: Evidence) -> str:
 
 
 def _by_exit_code(seen: Evidence) -> tuple[Outcome, str]:
+    if seen.exit_code == TOO_EARLY:
+        return "unknown", "started before it could see the records of what it rests on"
     if seen.exit_code == BUS_ERROR:
         return "node", "bus error"
+    if seen.exit_code == TOLD_TO_GO and not seen.state:  # Slurm has forgotten whose signal it was
+        return "preempted", "ended by SIGTERM"
     if seen.exit_code == KILLED:
         return "unknown", "killed (signal 9) without a word: by whom, or out of memory, nothing says"
     if seen.exit_code:

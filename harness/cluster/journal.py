@@ -36,6 +36,10 @@ class Ending:
     at: float
     """When it was judged, in seconds since 1970."""
     nodes: str = ""
+    step: int = 0
+    """How far its job said to be by then."""
+    restart: int | None = None
+    """Of a start that ended while its task went on, because Slurm itself began it anew: how often it had before."""
 
 
 @dataclass
@@ -60,6 +64,11 @@ class History:
         since = self.pardoned.get(job, 0.0)
         return [each for each in self.endings.get(job, ()) if each.at > since]
 
+    def knows(self, ending: Ending) -> bool:
+        """Whether this start was written down already."""
+        place = (ending.token, ending.index, ending.restart)
+        return any((each.token, each.index, each.restart) == place for each in self.endings.get(ending.job, ()))
+
     def bad_nodes(self) -> dict[str, str]:
         """Node → the last job that failed for it, of the last 24 hours. Of several nodes nobody knows which it was."""
         found, now = {}, time.time()
@@ -72,7 +81,8 @@ class History:
     def add(self, ending: Ending) -> None:
         """One more."""
         self.endings.setdefault(ending.job, []).append(ending)
-        self.closed.add((ending.token, ending.index))
+        if ending.restart is None:
+            self.closed.add((ending.token, ending.index))
 
 
 class Journal:

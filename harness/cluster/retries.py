@@ -54,8 +54,15 @@ class Case:
         return [each for each in self.counted if each.outcome not in failures.NO_FAILURES]
 
     def failed_as(self, outcome: str) -> int:
-        """How many of them are of a class."""
-        return sum(each.outcome == outcome for each in self.counted)
+        """How many of them are of a class, since the job last came further than ever before: one that does is no lost
+        cause. Out of memory, each start has more than the one before, so all of them count."""
+        kept: list[Ending] = []
+        furthest = 0
+        for each in self.counted:
+            if each.step > furthest and outcome != "memory":
+                furthest, kept = each.step, []
+            kept.append(each)
+        return sum(each.outcome == outcome for each in kept)
 
 
 def decide(case: Case, cluster: Cluster) -> Step:

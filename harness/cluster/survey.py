@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from harness.cluster import needs, retries, worked
+from harness.cluster import restarts as restarts_of
 from harness.cluster.backend import Backend
 from harness.cluster.evidence import Traces
 from harness.cluster.failures import NO_FAILURES, Outcome
@@ -224,6 +225,7 @@ class Surveyor:
                 found.call_off(each, _ending(job, each, "node", "its node could not start it, and Slurm holds it back"))
             elif live is None:
                 live = each
+                self._restarts(job, look, each, found, traces)
             else:
                 gone, live = (live, each) if each.running and not live.running else (each, live)
                 found.call_off(gone, _ending(job, gone, "withdrawn", "in the queue twice"))
@@ -266,13 +268,34 @@ class Surveyor:
         at, words = history.refused.get(path, (0.0, ""))
         return words if at > max(self._since, submitted, history.pardoned.get(path, 0.0)) else ""
 
+    def _restarts(self, job: Job, look: Look, task: Live, found: Survey, traces: Traces) -> None:
+        """Count what became of starts of a task that Slurm itself has begun anew, where their node took them along."""
+        owner = look.attempt.owner if look.attempt else None
+        restarts = task.entry.restarts if task.entry else 0
+        if owner is not None and owner.slurm == task.id:
+            restarts = max(restarts, owner.restart)
+        if not restarts:
+            return
+        told = traces.ends(task.submission, task.index)
+        for gone in restarts_of.lost(self._store.directory(job) / "attempts", task.id or "", restarts, told):
+            ending = _ending(job, task, "node", restarts_of.WORDS)
+            ending = replace(ending, nodes=gone.nodes or gone.host, restart=gone.restart, step=self._step(job))
+            if not found.history.knows(ending):
+                found.judged(ending)
+
+    def _step(self, job: Job) -> int:
+        """How far a job says it is."""
+        step = self._store.progress(job).get("step")
+        return step if isinstance(step, int) else 0
+
     def _judge(self, job: Job, look: Look, task: Live, found: Survey, traces: Traces) -> Ending:
         withdrawn = found.history.cancelled.get(path_of(job), 0.0) >= task.submission.created
         if withdrawn and look.record is None:
             return _ending(job, task, "withdrawn", "cancelled by harness cancel")
         directory = self._store.directory(job)
         outcome, words = traces.judge(directory, look, task.submission, task.index, task.entry)
-        ending = _ending(job, task, outcome, words)
+        self._restarts(job, look, task, found, traces)
+        ending = replace(_ending(job, task, outcome, words), step=self._step(job))
         last = traces.last(task.submission, task.index, task.entry)
         return ending if ending.nodes else replace(ending, nodes=_node(look, task) or (last.nodes if last else ""))
 

@@ -48,6 +48,15 @@ def test_who_saves_for_ever_is_stopped(signals, monkeypatch):
         time.sleep(5)
 
 
+def test_a_longer_warning_is_time_to_save(monkeypatch):
+    monkeypatch.delenv(stopping.WARNING, raising=False)
+    assert stopping.saving_seconds() == stopping.SAVING_SECONDS
+    monkeypatch.setenv(stopping.WARNING, "600")
+    assert 500 < stopping.saving_seconds() < 600
+    monkeypatch.setenv(stopping.WARNING, "1")
+    assert stopping.saving_seconds() == stopping.PATIENCE_SECONDS
+
+
 def test_work_that_never_looks_is_stopped_in_its_midst(signals):
     os.kill(os.getpid(), signal.SIGTERM)
     with pytest.raises(Stopped, match="SIGTERM"):

@@ -104,6 +104,17 @@ def test_of_many_that_claim_at_once_one_wins(tmp_path):
     assert sorted(answers) == ["1", "None", "None", "None"]
 
 
+def test_a_claim_that_is_there_and_not_yet_seen_is_waited_for(tmp_path, monkeypatch):
+    real, seen, waits = claims._highest, iter([0, 0, 0]), []
+    acquire(tmp_path).end(End("stopped", 1.0))
+    monkeypatch.setattr(claims, "_highest", lambda directory: next(seen, 1) and real(directory))
+    monkeypatch.setattr(claims.time, "sleep", waits.append)
+    claim = acquire(tmp_path)
+    assert claim.number == 2
+    assert waits == [claims.LOOK_SECONDS] * len(waits) != []
+    claim.rest()
+
+
 def slurm(owner, **more):
     return replace(owner, host="elsewhere", machine="another boot", **more)
 

@@ -12,7 +12,7 @@ import torch
 from ground import stopping
 from ground.errors import StorageError
 from ground.stopping import Stopped
-from harness import claims, endings, policy, progress, worker
+from harness import claims, endings, parents, policy, progress, worker
 from harness.store import Store
 
 
@@ -72,6 +72,26 @@ def test_a_job_that_somebody_has_is_left_to_him(runs, planned, place):
     assert worker.execute(directory) == "not mine"
     assert place.names() == []
     claim.rest()
+
+
+def test_a_job_that_slurm_starts_too_early_goes_without_a_record(runs, planned, place, monkeypatch):
+    parent, child = planned.jobs[:2]
+    monkeypatch.setenv("SLURM_JOB_ID", "9")
+    monkeypatch.setattr(parents, "PATIENCE_SECONDS", 0.0)
+    assert worker.execute(runs.directory(child)) == "too early"
+    assert worker.EXIT_CODES["too early"] != 0
+    assert os.listdir(runs.directory(child) / "attempts") == []
+    assert not (runs.directory(child) / "record.json").exists()
+    assert worker.execute(runs.directory(parent)) == "done"
+    assert worker.execute(runs.directory(child)) == "done"
+
+
+def test_records_that_come_a_little_later_are_waited_for(runs, planned, place, monkeypatch):
+    parent, child = planned.jobs[:2]
+    monkeypatch.setattr(parents.time, "sleep", lambda _: worker.execute(runs.directory(parent)))
+    monkeypatch.setenv("SLURM_JOB_ID", "9")
+    assert worker.execute(runs.directory(child)) == "done"
+    assert place.names() == ["byol", "byol.r0"]
 
 
 @pytest.mark.parametrize(

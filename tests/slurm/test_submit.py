@@ -56,6 +56,7 @@ def test_the_script_says_all_that_was_asked(fake, tmp_path):
     )
     request = Request(2, 8, 8, 4, 600, 64000, "gpu", "acc", "long", "ib", ("n3", "n7"))
     text = script(tmp_path, send(tmp_path, cluster=cluster, request=request, after=("7_1",), environment={"A": "b c"}))
+    assert "export STOP_WARNING_SECONDS=90\n" in text
     for line in (
         "nodes=2", "ntasks-per-node=8", "gpus-per-node=a100:8", "cpus-per-task=4", "time=600", "mem=64000M",
         "partition=gpu", "account=acc", "qos=long", "constraint=ib", "exclude=n3,n7", "dependency=afterok:7_1",

@@ -45,6 +45,9 @@ CASES = [
     ("unknown", Evidence(exit_code=1, seconds=2)),  # it had begun
     ("unknown", Evidence(exit_code=3, seconds=2, claimed=False)),  # somebody else's
     ("unknown", Evidence(exit_code=137, seconds=2, claimed=False)),
+    ("unknown", Evidence(state="FAILED", exit_code=5, seconds=2, claimed=False, after=True)),
+    ("preempted", Evidence(exit_code=143)),  # the controller has forgotten, and there is no last word
+    ("unknown", Evidence(state="CANCELLED", exit_code=143)),
     ("unknown", Evidence(state="CANCELLED", exit_code=1, seconds=2, claimed=False)),
 ]
 

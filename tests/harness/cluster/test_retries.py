@@ -260,6 +260,69 @@ def test_a_node_that_cannot_start_a_job_is_named_and_left_out(drive, slurm, one,
     assert (ending.outcome, ending.nodes) == ("node", "n3")
 
 
+def test_a_job_that_starts_before_its_parent_is_done_is_started_again(drive, slurm, planned, place, monkeypatch):
+    pair = planned.jobs[:2]
+    driver = drive(jobs=pair)
+    driver.make()
+    child = next(entry for entry in slurm.entries if slurm._of(slurm.entries[entry]).after)
+    with monkeypatch.context() as inside:
+        inside.setenv("SLURM_JOB_ID", "9")
+        inside.setattr("harness.parents.PATIENCE_SECONDS", 0.0)
+        slurm._start(child)
+    passes(driver, slurm, 3)
+    assert {each.state for each in driver.look().standings.values()} == {"done"}
+
+
+def started_anew(place, job, slurm, restart, node):
+    """A start of a job that was killed without a word; returns its claim at rest."""
+    attempts = Store(place.store).directory(job) / "attempts"
+    claim = claims.acquire(attempts)
+    path = attempts / f"{claim.number:04d}"
+    owner = {**json.loads(path.read_text()), "slurm": slurm.calls[0].id_of(0), "nodes": node, "restart": restart}
+    path.write_text(json.dumps({**owner, "machine": "elsewhere"}))
+    claim.rest()
+    os.utime(path, (0, 0))
+
+
+def test_a_node_that_took_a_start_along_counts_though_slurm_itself_starts_the_job_anew(drive, slurm, one, place):
+    driver = drive(jobs=one)
+    driver.make()
+    started_anew(place, one[0], slurm, 0, "n3")
+    slurm.say("pretrain/byol", "pending", "PENDING", "BeginTime", restarts=1)
+    for _ in range(2):
+        driver.make()
+        (ending,) = driver.look().history.endings[f"pretrain/{one[0].name}"]
+        assert (ending.outcome, ending.nodes, ending.restart) == ("node", "n3", 0)
+        assert state(driver) == ("preempted", "wait")  # the task itself goes on
+    slurm.say("pretrain/byol", "ended", "PREEMPTED", restarts=1)
+    driver.make()
+    assert slurm.calls[1].request.exclude == ("n3",)
+
+
+def test_a_start_whose_batch_script_lived_to_tell_is_not_its_nodes_fault(drive, slurm, one, place):
+    driver = drive(jobs=one)
+    driver.make()
+    started_anew(place, one[0], slurm, 0, "n3")
+    folder = place.store / ".slurm" / slurm.calls[0].token
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "ended-0-0").write_text("137 4000 n3\n")
+    slurm.say("pretrain/byol", "pending", "PENDING", "BeginTime", restarts=1)
+    assert driver.make().survey.history.endings == {}
+
+
+@pytest.mark.parametrize(("advances", "starts"), [(True, 9), (False, 3)])
+def test_a_job_that_comes_further_each_time_is_no_lost_cause(drive, slurm, one, place, advances, starts):
+    slurm.ends[BYOL] = ["FAILED"] * 20
+    driver = drive(jobs=one)
+    for number in range(8):
+        driver.make()
+        slurm.work()
+        directory = Store(place.store).directory(one[0])
+        (directory / "progress.json").write_text(json.dumps({"step": 100 * (number + 1) if advances else 100}))
+    driver.make()
+    assert len(slurm.calls) == starts
+
+
 def test_a_bad_node_is_left_out_unless_nothing_else_is_there(drive, slurm, one):
     slurm.ends[BYOL] = ["NODE_FAIL"]
     driver = drive(jobs=one)

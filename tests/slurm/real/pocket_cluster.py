@@ -85,7 +85,7 @@ class PocketCluster:
         self.start_controller()
         for name in self.nodes:
             self.start_node(name)
-        self.wait_until(lambda: self.node_states() == ["idle"] * len(self.nodes), seconds=90)
+        self.wait_until(lambda: self.node_states() == ["idle"] * len(self.nodes))
 
     def stop(self):
         """Everything is gone when this returns, jobs included."""
@@ -164,7 +164,7 @@ class PocketCluster:
         tails = {file.name: file.read_text(errors="replace").splitlines()[-15:] for file in self.folder.glob("log/*")}
         return "\n".join(f"== {name}\n" + "\n".join(lines) for name, lines in sorted(tails.items()))
 
-    def wait_until(self, condition, seconds=60):
+    def wait_until(self, condition, seconds=180):
         """Wait for something that another process does."""
         deadline = time.monotonic() + seconds
         while not (value := condition()):

@@ -54,7 +54,7 @@ def write(folder, *, nodes, ports, cpus, memory_mb, gpus, max_array, min_age, ac
         "JobRequeue=1",
         "ReturnToService=2",
         "SlurmctldTimeout=30",
-        "SlurmdTimeout=10",  # a node that does not answer is given up
+        "SlurmdTimeout=30",  # a node that does not answer is given up
         "KillWait=5",  # between SIGTERM and SIGKILL
         "OverTimeLimit=0",
         f"MinJobAge={min_age}",  # then an ended job is forgotten; by accounting alone it is not

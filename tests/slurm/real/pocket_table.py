@@ -46,7 +46,7 @@ class Table(Place):
     def held(self, name, kind="pretrain", beginning=None):
         """Wait until a job that is held has come to its middle; the claim of its attempt."""
         beginning = beginning or f"{name}."
-        self.cluster.wait_until(lambda: self._is_held(kind, beginning), seconds=120)
+        self.cluster.wait_until(lambda: self._is_held(kind, beginning))
         return self.claim(kind, beginning)
 
     def claim(self, kind, beginning):
@@ -59,12 +59,21 @@ class Table(Place):
         return [step for each, _, step in self.executions() if each == name]
 
     def wait_for_starts(self, name, number):
-        self.cluster.wait_until(lambda: len(self.starts(name)) >= number, seconds=150)
+        self.cluster.wait_until(lambda: len(self.starts(name)) >= number)
 
     def submissions(self):
         """What was handed to Slurm: the contents of every ``submission.json``."""
         files = sorted(self.store.glob(".slurm/hb-*/submission.json"))
         return [json.loads(file.read_text())["submission"] for file in files]
+
+    def bad_nodes(self):
+        """Nodes that are left out for what happened to a job there."""
+        try:
+            lines = (self.store / ".slurm" / "journal.jsonl").read_text().split("\n")
+        except FileNotFoundError:
+            return set()
+        endings = [json.loads(line) for line in lines if line.endswith("}")]
+        return {each["nodes"] for each in endings if each.get("outcome") == "node"}
 
     def records(self):
         return [json.loads(path.read_text()) for path in self.store.glob("*/*/record.json")]

@@ -55,6 +55,7 @@ def test_pre_empted_jobs_go_on_whether_slurm_requeues_or_cancels_them(table, clu
         assert (again["slurm"] == first[partition]["slurm"]) == (partition == "requeue")
         each.let_go("byol")
     for partition, each in both.items():
+        assert each.bad_nodes() == set()
         each.finish(runs[partition])
         assert each.starts("byol") == [0, 3]
 
@@ -136,6 +137,7 @@ def test_a_node_that_dies_takes_nothing_along(table, cluster):
     cluster.kill_node(node)
     robbed.wait_for_starts("byol", 2)
     assert robbed.claim("pretrain", "byol.")["host"] != node
+    cluster.wait_until(lambda: node in robbed.bad_nodes())
     robbed.let_go("byol")
     robbed.finish(run)
     assert robbed.starts("byol") == [0, 3]
