@@ -171,7 +171,8 @@ def _left_alone(driver: Driver, survey: Survey, options: Namespace, kept: str) -
             )
     if missing := outlook.not_submitted(survey):
         room = " (max_jobs of the cluster profile are in the queue)" if outlook.full(survey, driver.cluster) else ""
-        lines.append(f"NOT submitted: {missing} jobs{room}; run again: {going_on.again(options)}")
+        who = "" if lines or kept.startswith("nobody") else f"; {kept}"
+        lines.append(f"NOT submitted: {missing} jobs{room}; run again: {going_on.again(options)}{who}")
     where = shlex.join(going_on.place(options))
     return [*lines, f"How it stands: {going_on.status(options)}. To take it back: harness cancel {where}"]
 

@@ -114,7 +114,7 @@ def test_detached_it_returns_at_once_and_says_who_looks_after_the_jobs(command, 
     assert slurm.calls[-1].tasks[0].name == keeper.TASK
 
 
-def test_detached_while_slurm_does_not_answer_it_says_what_was_not_submitted(command, slurm):
+def test_detached_while_slurm_does_not_answer_it_says_what_was_not_submitted(command, slurm, place):
     def away(cluster):
         raise Unavailable("scontrol", "Slurm says: Unable to contact slurm controller", "Wait.")
 
@@ -123,6 +123,10 @@ def test_detached_while_slurm_does_not_answer_it_says_what_was_not_submitted(com
     assert (code, slurm.calls) == (1, [])
     assert "NOT submitted: 9 jobs; run again: harness run 1 --profile toy.yaml --cluster of.yaml\n" in errors
     assert "stay in the queue" not in errors
+    (place.folder / "kept.yaml").write_text(f"{PROFILE}keeper: {{}}\n")
+    code, errors = command("--detach", profile="kept.yaml")
+    assert (code, len(slurm.calls)) == (1, 1)
+    assert "--cluster kept.yaml; the keeper 100 looks after them" in errors
     slurm.limit = limit
     assert command("--detach")[0] == 0
     slurm.away = "Unable to contact slurm controller"
