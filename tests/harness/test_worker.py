@@ -390,6 +390,23 @@ def test_a_job_whose_time_is_up_has_itself_requeued_and_one_told_to_go_does_not(
     assert not (runs.directory(planned.jobs[0]) / "record.json").exists()
 
 
+def test_whoever_is_stopped_says_how_far_it_got(runs, planned, monkeypatch, stopped_at):
+    from pretrain import run
+
+    def work(report):
+        def train(config, **more):
+            more["report"](1, 9)
+            more["report"](2, 9)
+            report(1, 2)
+            stopping.check()
+
+        monkeypatch.setattr(run, "run", train)
+        worker.execute(runs.directory(planned.jobs[0]))
+
+    stopped_at(1, work)
+    assert runs.progress(planned.jobs[0])["step"] == 2  # else reports are written down twice a second
+
+
 def test_an_error_after_a_request_to_stop_is_no_failure(runs, planned, monkeypatch, stopped_at):
     from pretrain import run
 
