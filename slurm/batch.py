@@ -30,7 +30,9 @@ say_how_it_ended() {
 }
 trap say_how_it_ended EXIT
 id_of_token() { cat "$token/id" 2>/dev/null; }
-[ -d "$token" ] || { echo "$token is not there on $(hostname)" >&2; exit 75; }  # swept, or a node without the store
+if [ ! -d "$token" ]; then  # swept, or a node without the store: there is no place for a word
+  trap - EXIT; echo "$token is not there on $(hostname)" >&2; exit 75
+fi
 if [ -z "$(id_of_token)" ]; then
   echo "$SLURM_ARRAY_JOB_ID" > "$token/.id-$SLURM_JOB_ID" && ln "$token/.id-$SLURM_JOB_ID" "$token/id" 2>/dev/null
   rm -f "$token/.id-$SLURM_JOB_ID"

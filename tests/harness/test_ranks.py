@@ -32,10 +32,11 @@ def together(place, job, tmp_path):
     """``together(code)``: two processes of the job, as Slurm starts them; ``code`` is run in each before it works."""
     started = []
 
-    def start(code="", restart="0", world=2):
+    def start(code="", restart="0", world=2, patience=0.5):
         script = tmp_path / "process.py"
         script.write_text(f"import os, sys\nfrom pretrain import run\nrank = os.environ['RANK']\n{code}\n"
-                          "from harness import ranks, worker\nranks.ROUND_SECONDS = 0.5\n"
+                          "from harness import ranks, worker\n"
+                          f"ranks.ROUND_SECONDS = {patience}\n"
                           "sys.exit(worker.main(sys.argv[1]))\n")  # fmt: skip
         common = {"WORLD_SIZE": str(world), "SLURM_JOB_ID": "9", "SLURM_STEP_ID": "0", "SLURM_RESTART_COUNT": restart}
         for rank in range(world):
@@ -58,7 +59,7 @@ def record(job):
 
 
 def test_the_first_claims_and_records_and_all_do_the_work(together, job, place):
-    assert codes(together()) == [0, 0]
+    assert codes(together(patience=50)) == [0, 0]
     assert place.names() == ["byol", "byol"]
     assert sorted(os.listdir(job / "attempts")) == ["0001", "0001.end"]
     assert record(job)["processes"] == 2

@@ -48,12 +48,12 @@ def test_what_was_never_written_down_whole_goes_after_a_day(fake, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"fake", "somebody's"}
 
 
-def test_a_task_of_a_swept_submission_that_starts_after_all_does_nothing(fake, tmp_path):
+def test_a_task_of_a_swept_submission_that_starts_after_all_fails_and_does_nothing(fake, tmp_path):
     sent = send(tmp_path / "home", "late")
     script = (tokens.folder_of(tmp_path / "home", sent.token) / "batch.sh").read_text()
     sweep(tmp_path / "home", [sent], Queue(True), lambda task: True, now=TOMORROW)
     (tmp_path / "batch.sh").write_text(script)
     variables = "SLURM_ARRAY_JOB_ID=100 SLURM_ARRAY_TASK_ID=0 SLURM_JOB_ID=100"
-    assert os.system(f"{variables} bash {tmp_path / 'batch.sh'}") == 0
+    assert os.waitstatus_to_exitcode(os.system(f"{variables} bash {tmp_path / 'batch.sh'}")) == 75
     assert fake.calls("srun") == []
     assert list((tmp_path / "home").iterdir()) == []
