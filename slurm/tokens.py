@@ -20,6 +20,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -139,9 +140,8 @@ def decide(folder: Path, word: str) -> str:
     with storage_errors(folder):
         try:
             part.write_text(f"{word}\n", encoding="ascii")
-            os.link(part, folder / "id")
-        except FileExistsError:
-            pass
+            with suppress(FileExistsError):  # somebody was first: their word is read below
+                os.link(part, folder / "id")
         finally:
             part.unlink(missing_ok=True)
     return _decided(folder)

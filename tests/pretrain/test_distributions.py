@@ -129,14 +129,15 @@ def summary(views):
     }
 
 
-def compare(mine, theirs):
-    for a, b in zip(mine["histogram"], theirs["histogram"], strict=True):
-        assert sum(abs(x - y) for x, y in zip(a, b, strict=True)) / 2 < 0.025
+def distance(mine, theirs):
+    """The largest of the colours' total variation distances; all other figures are compared on the way."""
     for name in ("mean of means", "deviation of means", "mean of deviations"):
         assert mine[name] == pytest.approx(theirs[name], abs=0.012), name
     # Of a thousand views the quantiles' own deviation is 0.01.
     assert mine["quantiles of red mean"] == pytest.approx(theirs["quantiles of red mean"], abs=0.03)
     assert mine["mean roughness"] == pytest.approx(theirs["mean roughness"], rel=0.03)
+    pairs = zip(mine["histogram"], theirs["histogram"], strict=True)
+    return max(sum(abs(x - y) for x, y in zip(a, b, strict=True)) / 2 for a, b in pairs)
 
 
 @pytest.mark.parametrize("view", [FIRST, SECOND], ids=["first", "second"])
@@ -148,9 +149,9 @@ def test_views_look_as_torchvision_s(view):
     ])  # fmt: skip
     image = torch.from_numpy(picture().transpose(2, 0, 1).copy()).float() / 255
     theirs = torch.stack([chain(image) for _ in range(SHOWN)])
-    compare(summary(ours(settings("bylike", view), 2 * SHOWN)), summary(theirs))
+    assert distance(summary(ours(settings("bylike", view), 2 * SHOWN)), summary(theirs)) < 0.025
 
 
 @pytest.mark.parametrize(("name", "view"), [("first", FIRST), ("second", SECOND)])
 def test_views_look_as_albumentations_s(name, view):
-    compare(summary(ours(settings("official", view), 2 * SHOWN)), FIXTURE[name])
+    assert distance(summary(ours(settings("official", view), 2 * SHOWN)), FIXTURE[name]) < 0.025
