@@ -9,7 +9,9 @@ the third step of one processor differs from another's by 2e-5.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import torch
@@ -173,48 +175,62 @@ def cases(fixture):
     return json.loads((FIXTURES / f"{fixture}.json").read_text())["cases"]
 
 
-def compare(recipe, expected, monkeypatch, constant=0.0):
-    """Assert that three steps of a recipe are those of an official class, ``expected``, in both precisions.
+def differences(recipe, expected, monkeypatch, constant=0.0):
+    """What in three steps of a recipe is not an official class's, ``expected``, in either precision: name → share.
 
-    Tolerances are shares of the greatest value of a quantity. ``constant`` is what our loss has and theirs lacks.
+    Shares are those of ``apart``; what is within the precision's tolerance is left out. ``constant`` is what our loss
+    has and theirs lacks.
     """
+    found = {}
     for precision, tolerance in ((torch.float64, MATHEMATICS), (torch.float32, ARITHMETIC)):
         with monkeypatch.context() as patched:
             views = [step.get("enqueued_view", 1) for step in expected]
             steps = walk(recipe, views, patched, precision=precision)
-        for ours, theirs in zip(steps, expected, strict=True):
-            compare_step(ours, theirs, constant, tolerance)
+        for number, (ours, theirs) in enumerate(zip(steps, expected, strict=True), 1):
+            for name, share in step_shares(ours, theirs, constant).items():
+                if share > (MATHEMATICS if name == "momentum" else tolerance):
+                    found[f"step {number}, {precision}, {name}"] = share
+    return found
 
 
-def compare_step(ours, theirs, constant, tolerance):
-    """Assert that one step is an official one."""
-    assert ours.losses.keys() == theirs["losses"].keys()
-    for name, loss in theirs["losses"].items():
-        near(ours.losses[name], loss + constant, tolerance)
-    near(ours.momentum, theirs["momentum"])
-    assert len(ours.gradients) == len(theirs["gradients"])
-    for gradient, sampled in zip(ours.gradients, theirs["gradients"], strict=True):
-        near_samples(gradient, sampled, tolerance=tolerance)
+def step_shares(ours, theirs, constant):
+    """How far each quantity of one step is from the official one: name → share, infinite for one that is lacking."""
+    shares = {"momentum": apart(ours.momentum, theirs["momentum"])}
+    for name in ours.losses.keys() | theirs["losses"].keys():
+        both = name in ours.losses and name in theirs["losses"]
+        shares[f"loss {name}"] = apart(ours.losses[name], theirs["losses"][name] + constant) if both else math.inf
+    for number, (gradient, sampled) in enumerate(zip_longest(ours.gradients, theirs["gradients"])):
+        shares[f"gradient {number}"] = apart_in_samples(gradient, sampled)
     if "matches" in theirs:
-        assert [index.tolist() for index in ours.matches] == theirs["matches"]
+        shares["matches"] = 0.0 if [index.tolist() for index in ours.matches] == theirs["matches"] else math.inf
     for name, queue in (("image", "queue"), ("pixel", "queue2")):
         if queue in theirs:
-            near(ours.queues[name][0], theirs[queue], tolerance)
-            assert ours.queues[name][1] == theirs["pointer"]
-    near_samples(ours.student, theirs["student"], tolerance=tolerance)
-    near_samples(ours.teacher_in_forward, theirs["teacher_in_forward"], tolerance=tolerance)
+            shares[f"queue of {name}"] = apart(ours.queues[name][0], theirs[queue])
+            shares[f"pointer of {name}"] = apart(ours.queues[name][1], theirs["pointer"])
+    shares["student"] = apart_in_samples(ours.student, theirs["student"])
+    shares["teacher in forward"] = apart_in_samples(ours.teacher_in_forward, theirs["teacher_in_forward"])
     if "teacher_after_step" in theirs:
-        near_samples(ours.teacher_after_step, theirs["teacher_after_step"], tolerance=tolerance)
+        shares["teacher after step"] = apart_in_samples(ours.teacher_after_step, theirs["teacher_after_step"])
+    return shares
 
 
-def near(ours, theirs, tolerance=1e-5):
-    """Equal but for ``tolerance`` of the greatest value."""
-    ours, theirs = (torch.as_tensor(values, dtype=torch.float64) for values in (ours, theirs))
-    assert ours.shape == theirs.shape
-    assert float((ours - theirs).abs().max()) <= tolerance * float(theirs.abs().max())
+def apart(ours, theirs):
+    """The greatest difference as a share of the greatest of ``theirs``; infinite for other shapes and no numbers."""
+    ours, theirs = (torch.as_tensor(values, dtype=torch.float64).detach() for values in (ours, theirs))
+    if ours.shape != theirs.shape:
+        return math.inf
+    difference, scale = float((ours - theirs).abs().max()), float(theirs.abs().max())
+    if difference == 0:
+        return 0.0
+    return difference / scale if scale > 0 and math.isfinite(difference) else math.inf
 
 
-def near_samples(ours, theirs, every=97, tolerance=1e-5):
-    """Equal norm and every ``every``-th number, each as ``near`` says."""
-    near(float(ours.norm()), theirs["norm"], tolerance)
-    near(ours.flatten()[::every], theirs["samples"], tolerance)
+def apart_in_samples(ours, theirs, every=97):
+    """The same of the norm and of every ``every``-th number, whichever is further; infinite where one is lacking.
+
+    ``theirs`` may say itself which numbers it holds.
+    """
+    if ours is None or theirs is None:
+        return math.inf
+    ours = ours.detach().double().flatten()
+    return max(apart(ours.norm(), theirs["norm"]), apart(ours[:: theirs.get("every", every)], theirs["samples"]))

@@ -52,10 +52,11 @@ def test_losses_and_gradients_equal_the_official_ones(case, official):
     assert loss.item() == pytest.approx(sum(case["losses"].values()), rel=1e-5)
     for view, expected in enumerate(case["gradients"]):
         gradient = student[view].grad
-        official.near_samples(gradient, expected, every=gradient.numel() // 8)
-    official.near([float(p.grad.norm()) for p in branch.projector.parameters()], case["gradient_neck"])
+        assert official.apart_in_samples(gradient, expected, every=gradient.numel() // 8) <= 1e-5
+    norms = [float(p.grad.norm()) for p in branch.projector.parameters()]
+    assert official.apart(norms, case["gradient_neck"]) <= 1e-5
     for predictor, expected in zip(branch.predictors.values(), case["gradient_predictors"], strict=True):
-        official.near([float(p.grad.norm()) for p in predictor.parameters()], expected)
+        assert official.apart([float(p.grad.norm()) for p in predictor.parameters()], expected) <= 1e-5
     assert [p.grad for p in branch.target.parameters()] == [None] * 5
 
 

@@ -172,6 +172,8 @@ def test_a_node_that_is_cut_off_while_its_jobs_go_on_disturbs_nobody(table, clus
     cluster.wait_until(lambda: "another process has taken the job over" in log.read_text())
     doubled.let_go("byol")
     doubled.finish(run)
+    [pretraining] = [each for each in doubled.records() if (each["kind"], each["recipe"]) == ("pretrain", "byol")]
+    assert pretraining["host"]["name"] != node
     cluster.kill_node(node)
     cluster.start_node(node)
     cluster.wait_until(lambda: cluster.node_states() == ["idle", "idle"])

@@ -208,31 +208,49 @@ def their_summary(theirs):
     return summary(maps, anchors, numbers, found, packed)
 
 
-def compare(mine, theirs):
-    for ours, other in zip([*mine["maps"], mine["anchors"]], [*theirs["maps"], theirs["anchors"]], strict=True):
-        assert ours == pytest.approx(other, abs=1e-4)
-    assert min(theirs["losses"].values()) > 1e-3
-    assert mine["losses"] == pytest.approx(theirs["losses"], rel=1e-4)
-    assert mine["labels"] == theirs["labels"]
-    for name, tolerance in (("scores", 1e-5), ("boxes", 1e-2), ("masks", 1e-4)):
-        assert np.allclose(mine[name], theirs[name], atol=tolerance), name
-    ours, other = (
-        np.stack([official.decode({"size": [96, 64], "counts": counts}) for counts in side["packed"]])
-        for side in (mine, theirs)
-    )
-    assert 0.02 < other.mean() < 0.98
-    assert (ours != other).mean() < 1e-3  # one pixel of a thousand may lie on the threshold
+LIMITS = {
+    "map": (1e-4, 0), "anchors": (1e-4, 0), "loss": (0, 1e-4), "labels": (0, 0), "scores": (1e-5, 1e-5),
+    "boxes": (1e-2, 1e-5), "masks": (1e-4, 1e-5), "packed": (1e-3, 0),
+}  # fmt: skip
+"""How far from detectron2's: absolutely, and as a share of the value. Of a thousand packed pixels one may lie on the
+threshold."""
+
+
+def by_name(numbers):
+    """Name → values: maps and losses each under a name of its own, the packed masks pixel by pixel."""
+    maps = {f"map {number}": level for number, level in enumerate(numbers["maps"])}
+    losses = {f"loss {name}": loss for name, loss in numbers["losses"].items()}
+    packed = np.stack([official.decode({"size": [96, 64], "counts": counts}) for counts in numbers["packed"]])
+    return {name: numbers[name] for name in LIMITS if name in numbers} | maps | losses | {"packed": packed}
+
+
+def differences(mine, theirs):
+    """What is beyond its limit from detectron2's: name → greatest difference, for packed masks the share of pixels."""
+    ours, theirs = by_name(mine), by_name(theirs)
+    assert ours.keys() == theirs.keys()
+    assert 0.02 < theirs["packed"].mean() < 0.98
+    assert min(loss for name, loss in theirs.items() if name.startswith("loss")) > 1e-3
+    found = {}
+    for name, other in theirs.items():
+        absolute, relative = LIMITS[name.partition(" ")[0]]
+        off = np.abs(np.subtract(ours[name], other, dtype=float))
+        off = off.mean() if name == "packed" else off
+        if not (off <= absolute + relative * np.abs(other)).all():
+            found[name] = float(off.max())
+    return found
 
 
 def test_a_resnet18_computes_what_detectron2_computed():
-    compare(our_summary(our_model(settings("resnet18"))), json.loads(FIXTURE.read_text())["numbers"])
+    theirs = json.loads(FIXTURE.read_text())["numbers"]
+    assert differences(our_summary(our_model(settings("resnet18"))), theirs) == {}
 
 
 @DETECTRON2
 @pytest.mark.parametrize("backbone", ["resnet18", "resnet50"])
 def test_detectron2_computes_the_same(backbone):
     ours = our_model(settings(backbone))
-    compare(our_summary(ours), their_summary(with_weights_of(ours, their_model(settings(backbone)))))
+    theirs = their_summary(with_weights_of(ours, their_model(settings(backbone))))
+    assert differences(our_summary(ours), theirs) == {}
 
 
 @DETECTRON2
