@@ -101,7 +101,8 @@ class Plain:
     def _say(self, words: str) -> None:
         self._shown = time.monotonic()
         share, seconds = self._overall.measure(self._running, self._left)
-        print(f"[{share:4.0%}, {duration(seconds)} to go] {words}", file=sys.stderr, flush=True)
+        jobs = f"{len(self._overall.jobs) - len(self._left)}/{len(self._overall.jobs)} jobs"
+        print(f"[{share:4.0%}, {jobs}, {duration(seconds)} to go] {words}", file=sys.stderr, flush=True)
 
 
 class Bars:

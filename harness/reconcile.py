@@ -76,7 +76,8 @@ class Listener(Protocol):
         """``job`` is done, failed, or interrupted for good."""
 
     def tick(self, running: Sequence[Running], left: Sequence[Job]) -> None:
-        """Called some times a second with what runs and all that is not finished, the running included."""
+        """Called before anything starts and then some times a second, with what runs and all that is not finished, the
+        running included."""
 
     def stopping(self) -> None:
         """A signal came: running jobs are asked to stop."""
@@ -165,8 +166,8 @@ class Reconciler:
                 while (self._pending or self._mine or self._elsewhere) and not received:
                     self._collect(listener)
                     self._block()
-                    self._start(executor, listener)
                     listener.tick(self._running(), [self._jobs[name] for name in self._left()])
+                    self._start(executor, listener)
                     time.sleep(TICK_SECONDS)
                 if received:
                     listener.stopping()

@@ -269,7 +269,9 @@ def test_lines_come_now_and_then(planned, runs, capsys, monkeypatch):
     plain.tick([Running(planned.jobs[0], PROGRESS, False)], planned.jobs)
     do(runs, planned.jobs[0])
     plain.ended(planned.jobs[0], runs.look(planned.jobs[0]))
-    assert "done   pretrain byol" in capsys.readouterr().err
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert ", 1/9 jobs, " in last
+    assert "done   pretrain byol" in last
 
 
 def test_bars_follow_the_running_jobs(planned, runs):

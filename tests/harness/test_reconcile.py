@@ -100,6 +100,22 @@ def test_everything_is_done_once_parents_first(drive, planned, place):
     assert (len(again.done), nothing) == (9, [])
 
 
+def test_what_is_left_is_told_before_anything_starts(drive, planned):
+    """Or the first lines of a harness that goes on say that nothing is done."""
+
+    class Left(Diary):
+        left: tuple = ()
+
+        def tick(self, running, left):
+            self.left = left
+
+    drive(jobs=planned.jobs[:3])
+    diary, seen = Left(), []
+    diary.on_start = lambda job: seen.append(len(diary.left))
+    drive(diary=diary)
+    assert (len(planned.jobs), seen[0]) == (9, 6)
+
+
 def test_transfers_fill_workers_that_no_pretraining_needs(drive, place):
     """With one recipe's parent still to come, the others' children do not wait for it."""
     _, started = drive(Inline(place, killed={"random-init.s0": 2}, room=2))
