@@ -144,3 +144,9 @@ def drive(place, planned, slurm, cluster):
         return Driver(Store(place.store), jobs, cluster, backend, Estimates(planned.profile.seconds), **more)
 
     return make
+
+
+@pytest.fixture
+def one(planned):
+    """The pre-training of BYOL alone."""
+    return planned.jobs[:1]
