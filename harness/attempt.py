@@ -108,7 +108,9 @@ class Attempt:
             curve = progress.curve.close()
         status: Status = "failed" if error else "done"
         others = self.ranks.others() if self.ranks and not error else []
+        seconds, waited = progress.seconds(), progress.waited()
         timings = {"started": self.started, "finished": now(), "attempts": self.claim.number}
+        timings |= {"seconds": round(seconds, 3)} | ({} if waited is None else {"waited": round(waited, 3)})
         record = {
             "schema": records.SCHEMA,
             "status": status,
@@ -118,7 +120,7 @@ class Attempt:
             "metrics": {name: float(value) for name, value in metrics.items()},
             "curve": curve,
             "outputs": {} if error else work.hashes(directory),
-            "timings": {**timings, "seconds": round(progress.seconds(), 3)},
+            "timings": timings,
             "host": provenance.host() | ({"others": others} if others else {}),
             "device": provenance.device(job.threads),
             "processes": self.ranks.world if self.ranks else 1,
@@ -127,7 +129,8 @@ class Attempt:
             "error": error,
         }
         write_json(directory / "record.json", {**record, "digest": provenance.signed(record)})
-        print(f"{now()} {status} after {progress.seconds():.1f} s {json.dumps(record['metrics'])}", flush=True)
+        spent = f"{seconds:.1f} s" + ("" if waited is None else f", {waited:.1f} of them waiting for images,")
+        print(f"{now()} {status} after {spent} {json.dumps(record['metrics'])}", flush=True)
         return status
 
     def _leave(self, reason: str) -> None:

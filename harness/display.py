@@ -57,16 +57,21 @@ def _projections(running: Sequence[Running]) -> dict[tuple[str, ...], list[float
 
 
 def numbers(progress: Mapping[str, Any]) -> str:
-    """``120/300  loss 3.214  412 images/s`` of a job's progress."""
+    """``120/300  loss 3.214  412 images/s  waits for images 3%`` of a job's progress."""
     if not progress.get("total"):
         return "starting"
     words = [f"{progress['step']}/{progress['total']}"]
     if ahead := progress.get("left"):
         words.append(f"{duration(ahead)} to go")
     for name, value in progress["numbers"].items():
-        short = name.replace("_per_second", "/s")
-        words.append(f"{value:.0f} {short}" if short.endswith("/s") else f"{name.replace('_', ' ')} {value:.4g}")
+        words.append(_number(name.replace("_per_second", "/s").replace("_", " "), value))
     return "  ".join(words)
+
+
+def _number(name: str, value: float) -> str:
+    if name.endswith("/s"):
+        return f"{value:.0f} {name}"
+    return f"{name} {value:.0%}" if name.startswith("waits for") else f"{name} {value:.4g}"
 
 
 class Plain:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ground.progress import WAITED
 from ground.stopping import Stopped
 from harness.claims import Claim
 from harness.curve import Curve
@@ -25,12 +26,15 @@ class Progress:
         self._started, self._written = time.monotonic(), 0.0
         self._first: tuple[int, float] | None = None
         self._state: dict[str, Any] = {"step": 0, "total": 0, "numbers": {}}
-        self._before = _seconds_before(self._path)
+        before = _before(self._path)
+        self._before, self._waited_before = before.get("seconds", 0.0), before.get("waited")
+        self._waited: float | None = None
 
     def __call__(self, step: int, total: int, **numbers: float) -> None:
         """``step`` of ``total`` are done."""
         if "loss" in numbers:
             self.curve.add(step, numbers["loss"])
+        self._waited = numbers.pop(WAITED, self._waited)
         now = time.monotonic()
         self._first = self._first or (step, now)
         self._state = {"step": step, "total": total, "numbers": {name: float(value) for name, value in numbers.items()}}
@@ -44,9 +48,17 @@ class Progress:
         """Time spent on the job over all attempts."""
         return self._before + time.monotonic() - self._started
 
+    def waited(self) -> float | None:
+        """Seconds of them for want of data; None if nobody ever said so."""
+        if self._waited is None:
+            return self._waited_before
+        return (self._waited_before or 0.0) + self._waited
+
     def show(self) -> None:
         """Write the last report down. A failure to do so is worth a line in the log, not the job."""
         state = {**self._state, "seconds": round(self.seconds(), 2), "left": self._left()}
+        if (waited := self.waited()) is not None:
+            state["waited"] = round(waited, 2)
         temporary = self._path.with_name(f".progress.{os.getpid()}.part")
         try:
             temporary.write_text(json.dumps(state))
@@ -62,8 +74,10 @@ class Progress:
         return round(pace * float(self._state["total"] - self._state["step"]), 2)
 
 
-def _seconds_before(path: Path) -> float:
+def _before(path: Path) -> dict[str, float]:
+    """``seconds`` and ``waited`` of earlier attempts, as far as they are there."""
     try:
-        return float(json.loads(path.read_text())["seconds"])
+        told = json.loads(path.read_text())
+        return {name: float(told[name]) for name in ("seconds", "waited") if name in told}
     except (OSError, ValueError, KeyError, TypeError):  # the first attempt, or nothing readable
-        return 0.0
+        return {}

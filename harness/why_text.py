@@ -76,7 +76,11 @@ def behind(step: Step) -> list[str]:
             lines.append(
                 _line("metrics", ", ".join(f"{name} {value:.4g}" for name, value in record["metrics"].items()))
             )
-        lines.append(_line("took", f"{duration(step.look.seconds)}; seed {job.seed}; key {job.key[:DIGITS]}"))
+        waited = record["timings"].get("waited")
+        words = duration(step.look.seconds) + (
+            "" if waited is None else f", {duration(waited)} of it waiting for images"
+        )
+        lines.append(_line("took", f"{words}; seed {job.seed}; key {job.key[:DIGITS]}"))
     elif step.look.state == "failed":
         lines.append(_line("failed", step.look.reason))
     source = f"{job.subject}, version {job.version} (`config` in job.json; --settings)"

@@ -26,6 +26,7 @@ from pretrain.model.fast import TRITON, use_fast_paths
 from pretrain.model.norm import use_fused_norms
 from pretrain.model.student_teacher import StudentTeacher
 from pretrain.training.export import export_snapshot
+from pretrain.training.feeding import TIMES, Feed, Pace
 from pretrain.training.graph import GraphedPass, Passed
 from pretrain.training.monitor import Monitor, Outcome
 from pretrain.training.optimizer import build_optimizer
@@ -148,16 +149,17 @@ def train(trainer: Trainer, images: list[Path], pixels: Pictures, out: Path, rep
     steps = settings.epochs * steps_per_epoch
     saved = out / "checkpoint.pt"
     first, metrics = checkpoint.restore(saved, trainer.parts, trainer.device)
-    monitor = Monitor(out / "curves", images, settings.batch, settings.log_every, first, report)
+    feed = Feed(make_loader(trainer, pixels, first), trainer.device)
+    pace = Pace(trainer.config, loading.workers(settings, trainer.device), feed, first)
+    monitor = Monitor(out / "curves", images, settings.log_every, first, report, pace)
     monitor.latest = metrics
     warmup = trainer.config.optim.warmup_epochs
     if settings.epochs <= warmup and distributed.rank() == 0:
         log.warning("train.epochs %d ends within optim.warmup_epochs %g: the rate only rises", settings.epochs, warmup)
     if not first:
         _keep(trainer, out, 0)
-    loader = make_loader(trainer, pixels, first)
     last_saved = time.monotonic()
-    for step, batch in enumerate(loader, start=first):
+    for step, batch in enumerate(feed, start=first):
         if isinstance(batch, UserError):
             raise batch
         monitor.step(step, steps, trainer.step(batch, step, steps, steps_per_epoch))
@@ -191,8 +193,8 @@ def _keep(trainer: Trainer, out: Path, epoch: int) -> None:
 
 
 def reproducible(numbers: dict[str, float]) -> dict[str, float]:
-    """The numbers that are the same at every repetition: all but the speed."""
-    return {name: value for name, value in numbers.items() if name != "images_per_second"}
+    """The numbers that are the same at every repetition: all but the times."""
+    return {name: value for name, value in numbers.items() if name not in TIMES}
 
 
 def exported(trainer: Trainer) -> nn.Module:

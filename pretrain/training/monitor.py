@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +12,9 @@ from torch.utils.tensorboard import SummaryWriter
 
 from ground import distributed
 from ground.errors import DivergedError
-from ground.progress import Report
+from ground.progress import WAITED, Report
 from pretrain.model.student_teacher import feature_std
+from pretrain.training.feeding import Pace
 
 log = logging.getLogger(__name__)
 COLLAPSED = 0.05
@@ -34,12 +34,11 @@ class Outcome:
 class Monitor:
     """Collects each step's losses on the device and reads them every ``every`` steps: no step waits for the host."""
 
-    def __init__(self, folder: Path, images: list[Path], batch: int, every: int, first: int, report: Report) -> None:
+    def __init__(self, folder: Path, images: list[Path], every: int, first: int, report: Report, pace: Pace) -> None:
         # Steps after the last checkpoint are trained again: drop what a killed attempt wrote of them.
         self._writer = SummaryWriter(str(folder), purge_step=first) if distributed.rank() == 0 else None
-        self._images, self._batch, self._every, self._report = images, batch, every, report
+        self._images, self._every, self._report, self._pace = images, every, report, pace
         self._pending: list[tuple[int, dict[str, Tensor], list[int]]] = []
-        self._since, self._at = time.monotonic(), first
         self.latest: dict[str, float] = {}
         """Of the last step that was told of: a checkpoint between two such steps changes nothing that is reported."""
         self._read: dict[str, float] = {}
@@ -83,14 +82,12 @@ class Monitor:
         self._pending.clear()
 
     def _write(self, step: int, outcome: Outcome) -> None:
-        now = time.monotonic()
-        speed = (step + 1 - self._at) * self._batch / max(now - self._since, 1e-9)
-        self._since, self._at = now, step + 1
-        self.latest["images_per_second"] = speed
+        self.latest |= self._pace.look(step + 1)
         scalars = self.latest | {"learning_rate": outcome.learning_rate, "teacher_momentum": outcome.momentum}
         if self._writer:
             for name, value in scalars.items():
-                self._writer.add_scalar(name, value, step + 1)
+                if name != WAITED:
+                    self._writer.add_scalar(name, value, step + 1)
         if self.latest["feature_std"] < COLLAPSED and not self._warned:
             log.warning("step %d: features are collapsing (std %.3f of 1)", step + 1, self.latest["feature_std"])
             self._warned = True

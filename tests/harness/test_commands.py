@@ -246,6 +246,8 @@ PROGRESS = {
 def test_numbers_are_for_people():
     assert numbers(PROGRESS) == "30/120  30 s to go  loss 3.215  412 images/s"
     assert numbers({}) == "starting"
+    slow = PROGRESS | {"numbers": {"loss": 3.0, "images_per_second": 412.3, "waits_for_images": 0.349}}
+    assert numbers(slow) == "30/120  30 s to go  loss 3  412 images/s  waits for images 35%"
 
 
 def test_overall_progress_weighs_jobs_by_their_seconds(planned):

@@ -96,6 +96,8 @@ WHOLE = {"AP": 50.0, "AP50": 70.0, "AP75": 55.0}
         ({"timings": {"seconds": float("nan")}}, "timings"),
         ({"timings": {"seconds": -1}}, "timings"),
         ({"timings": {"seconds": True}}, "timings"),
+        ({"timings": {"seconds": 1, "waited": -1}}, "timings"),
+        ({"timings": {"seconds": 1, "waited": "long"}}, "timings"),
         ({"curve": 3}, "curve"),
         ({"outputs": {"a": 3}}, "outputs"),
         ({"status": ["done"]}, "status"),

@@ -64,6 +64,13 @@ def test_json_holds_settings_hashes_and_places(planned, finished, capsys):
     assert told["mean"] == pytest.approx(sum(run["metrics"]["AP"] for run in told["runs"]) / 2)
 
 
+def test_what_a_run_waited_for_its_images_is_said_where_it_was_measured(planned, finished, capsys):
+    path = finished.directory(planned.jobs[0]) / "record.json"
+    assert "waiting for images" not in ask(capsys, "table1/BYOL/AP")
+    edit(path, timings={"seconds": 600.0, "waited": 30.0})
+    assert "took      10 min 00 s, 30 s of it waiting for images; seed" in ask(capsys, "table1/BYOL/AP")
+
+
 def test_verify_finds_what_is_not_as_recorded(planned, finished, capsys):
     assert "verified: 3 runs," in ask(capsys, "table1/BYOL/AP", "--verify")
     weights, first, second = (finished.directory(job) for job in planned.jobs[:3])

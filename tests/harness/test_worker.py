@@ -12,7 +12,7 @@ import torch
 from ground import stopping
 from ground.errors import StorageError
 from ground.stopping import Stopped
-from harness import claims, endings, parents, policy, progress, worker
+from harness import claims, endings, parents, policy, progress, work, worker
 from harness.store import Store
 
 
@@ -206,6 +206,42 @@ def test_seconds_add_up_over_attempts(tmp_path):
     claim = claims.acquire(tmp_path / "attempts")
     assert 100 < progress.Progress(tmp_path, claim).seconds() < 200
     claim.rest()
+
+
+def test_waiting_adds_up_over_attempts_and_is_no_news(tmp_path):
+    claim = claims.acquire(tmp_path / "attempts")
+    (tmp_path / "progress.json").write_text('{"seconds": 100}')  # of before it was measured
+    first = progress.Progress(tmp_path, claim)
+    first(1, 10, loss=2.5)
+    assert first.waited() is None
+    first(2, 10, loss=2.4, waits_for_images=0.5, waited_seconds=3.0)
+    first.show()
+    told = json.loads((tmp_path / "progress.json").read_text())
+    assert (told["waited"], told["numbers"]) == (3.0, {"loss": 2.4, "waits_for_images": 0.5})
+    second = progress.Progress(tmp_path, claim)
+    assert second.waited() == 3.0
+    second(3, 10, waited_seconds=1.5)
+    second(4, 10)  # one that says nothing of it does not take it back
+    assert second.waited() == 4.5
+    claim.rest()
+
+
+def test_a_record_holds_the_waiting_where_the_room_measures_it(runs, planned, monkeypatch, capsys):
+    parent, child = planned.jobs[:2]
+    plain = work.do
+
+    def waiting(job, directory, report):
+        metrics = plain(job, directory, report)
+        if job.kind == "pretrain":
+            report(4, 4, waits_for_images=0.25, waited_seconds=1.25)
+        return metrics
+
+    monkeypatch.setattr(work, "do", waiting)
+    assert [worker.execute(runs.directory(job)) for job in (parent, child)] == ["done", "done"]
+    assert record(runs, parent)["timings"]["waited"] == 1.25
+    assert "waited" not in record(runs, child)["timings"]
+    assert "s, 1.2 of them waiting for images, {" in capsys.readouterr().out
+    assert [runs.look(job).state for job in (parent, child)] == ["done", "done"]
 
 
 def test_no_job_no_work(tmp_path):
