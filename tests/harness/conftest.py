@@ -45,3 +45,14 @@ def staged(planned):
     from harness.plan import Request, build
 
     return build(Request(tables=("1",), profile="toy.yaml", recipes=("regional", "staged"), store=Path("runs")))
+
+
+@pytest.fixture
+def runs(place, planned):
+    """The store with the planned jobs written down, none of them begun."""
+    from harness.store import Store
+
+    runs = Store(place.store)
+    for job in planned.jobs:
+        runs.prepare(job)
+    return runs

@@ -1,5 +1,6 @@
 """Where a test of the harness works, and how it steers the fake rooms."""
 
+import json
 import os
 import subprocess
 import sys
@@ -99,3 +100,8 @@ class Place:
             return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
         except FileNotFoundError:
             return False
+
+
+def record(runs, job):
+    """What a job of the store wrote down when it ended."""
+    return json.loads((runs.directory(job) / "record.json").read_text())

@@ -10,15 +10,6 @@ import time
 import pytest
 
 from harness import endings, ranks, worker
-from harness.store import Store
-
-
-@pytest.fixture
-def runs(place, planned):
-    runs = Store(place.store)
-    for job in planned.jobs:
-        runs.prepare(job)
-    return runs
 
 
 @pytest.fixture

@@ -7,25 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
+from place import record
 
-from ground import stopping
 from ground.errors import StorageError
 from ground.stopping import Stopped
-from harness import claims, endings, parents, policy, progress, work, worker
-from harness.store import Store
-
-
-@pytest.fixture
-def runs(place, planned):
-    runs = Store(place.store)
-    for job in planned.jobs:
-        runs.prepare(job)
-    return runs
-
-
-def record(runs, job):
-    return json.loads((runs.directory(job) / "record.json").read_text())
+from harness import claims, progress, work, worker
 
 
 def another_process(monkeypatch):
@@ -74,26 +60,6 @@ def test_a_job_that_somebody_has_is_left_to_him(runs, planned, place):
     claim.rest()
 
 
-def test_a_job_that_slurm_starts_too_early_goes_without_a_record(runs, planned, place, monkeypatch):
-    parent, child = planned.jobs[:2]
-    monkeypatch.setenv("SLURM_JOB_ID", "9")
-    monkeypatch.setattr(parents, "PATIENCE_SECONDS", 0.0)
-    assert worker.execute(runs.directory(child)) == "too early"
-    assert worker.EXIT_CODES["too early"] != 0
-    assert os.listdir(runs.directory(child) / "attempts") == []
-    assert not (runs.directory(child) / "record.json").exists()
-    assert worker.execute(runs.directory(parent)) == "done"
-    assert worker.execute(runs.directory(child)) == "done"
-
-
-def test_records_that_come_a_little_later_are_waited_for(runs, planned, place, monkeypatch):
-    parent, child = planned.jobs[:2]
-    monkeypatch.setattr(parents.time, "sleep", lambda _: worker.execute(runs.directory(parent)))
-    monkeypatch.setenv("SLURM_JOB_ID", "9")
-    assert worker.execute(runs.directory(child)) == "done"
-    assert place.names() == ["byol", "byol.r0"]
-
-
 @pytest.mark.parametrize(
     ("kind", "message"), [("data", "scenes/1.jpg: is truncated. Replace it."), ("code", "RuntimeError: a bug in byol")]
 )
@@ -115,38 +81,6 @@ def test_a_full_disk_under_a_room_is_a_storage_failure(runs, planned, monkeypatc
     monkeypatch.setattr(run, "run", full)
     worker.execute(runs.directory(planned.jobs[0]))
     assert record(runs, planned.jobs[0])["error"]["kind"] == "storage"
-
-
-def test_data_that_changed_since_the_plan_fails_the_job(runs, planned):
-    (planned.source.root / "coco" / "train2017" / "2.jpg").write_text("new")
-    worker.execute(runs.directory(planned.jobs[0]))
-    assert "changed after the job was planned" in record(runs, planned.jobs[0])["error"]["message"]
-
-
-@pytest.mark.parametrize(
-    ("harm", "message"),
-    [
-        (lambda folder: (folder / "backbone.safetensors").write_text("other"), "is not the file that its record names"),
-        (lambda folder: (folder / "backbone.safetensors").unlink(), "is gone"),
-        (lambda folder: (folder / "record.json").unlink(), "is not a finished pretrain job"),
-    ],
-)
-def test_weights_must_be_those_of_the_record(runs, planned, harm, message):
-    parent, child = planned.jobs[:2]
-    worker.execute(runs.directory(parent))
-    harm(runs.directory(parent))
-    assert worker.execute(runs.directory(child)) == "failed"
-    assert record(runs, child)["error"]["kind"] == "weights"
-    assert message in record(runs, child)["error"]["message"]
-
-
-def test_settings_that_do_not_give_the_key_are_refused(runs, planned):
-    path = runs.directory(planned.jobs[0]) / "job.json"
-    settings = json.loads(path.read_text())
-    settings["config"]["train"]["epochs"] = 1
-    path.write_text(json.dumps(settings))
-    worker.execute(path.parent)
-    assert record(runs, planned.jobs[0])["error"]["message"].startswith(f"{path}: its settings do not give its key")
 
 
 def test_a_broken_record_is_set_aside_and_the_job_done(runs, planned):
@@ -262,11 +196,6 @@ def test_the_metrics_do_not_depend_on_what_the_process_did_before(runs, planned,
     assert numbers[0] == numbers[1]
 
 
-def test_a_job_is_told_its_threads_before_its_interpreter_starts():
-    assert worker.environment(3)["OMP_NUM_THREADS"] == "3"
-    assert worker.environment(3)["PYTHONHASHSEED"] == "0"
-
-
 def test_the_log_holds_all_output(place, runs, planned):
     import subprocess
 
@@ -279,196 +208,3 @@ def test_the_log_holds_all_output(place, runs, planned):
     assert "attempt 1: pretrain byol" in log
     assert "Traceback" in log
     assert "failed: code: RuntimeError: a bug in byol" in log
-
-
-def test_a_job_for_the_cpu_sees_no_gpu(runs, planned, monkeypatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    worker.execute(runs.directory(planned.jobs[0]))
-    assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
-    assert record(runs, planned.jobs[0])["device_class"] == "cpu"
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-@pytest.mark.parametrize(("slurm", "kind"), [("", "config"), ("7", "node")])
-def test_a_job_for_a_gpu_is_refused_without_one(place, monkeypatch, slurm, kind):
-    monkeypatch.setenv("SLURM_JOB_ID", slurm)
-    from harness.plan import Request, build
-
-    request = Request(tables=("1",), profile="toy.yaml", overrides=("pretrain.train.device=cuda",))
-    build(request).source.generate(lambda step, total, **numbers: None)
-    job, runs = build(request).jobs[0], Store(place.store)
-    runs.prepare(job)
-    worker.execute(runs.directory(job))
-    error = record(runs, job)["error"]
-    assert error["kind"] == kind
-    assert "planned for a GPU and torch finds none" in error["message"]
-
-
-def test_what_torchrun_leaves_behind_does_not_reach_a_job(place, runs, planned, monkeypatch, tmp_path):
-    from slurm.executor import Executor
-
-    (tmp_path / "show_environment.py").write_text(
-        "import os, pathlib\ndef show(path):\n    pathlib.Path(path).write_text(' '.join(os.environ))\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setenv("MASTER_ADDR", "nowhere")
-    executor = Executor(tmp_path / "submitit", workers=1)
-    executor.submit("show_environment:show", str(tmp_path / "names"), environment=worker.environment(1))
-    place.wait_until(lambda: executor.free() == 1)
-    names = (tmp_path / "names").read_text().split()
-    assert "OMP_NUM_THREADS" in names
-    assert not {"WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"} & set(names)
-    assert os.environ["WORLD_SIZE"] == "2"
-
-
-@pytest.fixture
-def chained(place, staged):
-    """The store with the jobs of a chain written down: regions, regional, alike, staged."""
-    runs, titles = Store(place.store), ("regions scenes", "regional", "alike regional", "staged")
-    jobs = [next(job for job in staged.jobs if job.subject == title) for title in titles]
-    for job in staged.jobs:
-        runs.prepare(job)
-    return runs, jobs
-
-
-def test_each_stage_gets_what_it_rests_on_and_records_it(chained, monkeypatch):
-    from pretrain import prepare
-
-    runs, jobs = chained
-    given, do = [], prepare.run
-    monkeypatch.setattr(prepare, "run", lambda config, **keywords: (given.append(keywords), do(config, **keywords))[1])
-    assert [worker.execute(runs.directory(job)) for job in jobs] == ["done"] * 4
-    regions, regional, alike, staged = jobs
-    assert [each["inputs"] for each in given] == [
-        {}, {"regions": runs.directory(regions), "weights": runs.directory(regional)},
-    ]  # fmt: skip
-    assert [each["seed"] for each in given] == [regions.seed, alike.seed]
-    assert record(runs, alike)["parents"] == {"regions": regions.key, "weights": regional.key}
-    assert record(runs, staged)["parents"] == {"regions": regions.key, "alike": alike.key}
-    made = record(runs, regions)
-    assert (list(made["outputs"]), list(made["metrics"])) == (["regions.txt", "seen.txt"], ["found"])
-    assert (made["kind"], made["input"], made["recipe"]) == ("prepare", "regions scenes", None)
-    assert runs.directory(regions) == runs.root / "prepare" / regions.name
-
-
-@pytest.mark.parametrize("file", ["regions.txt", "seen.txt"])
-@pytest.mark.parametrize(
-    ("harm", "message"),
-    [(Path.unlink, "is gone"), (lambda path: path.write_text("other"), "is not the file that its record names")],
-)
-def test_any_file_of_a_parent_must_be_that_of_the_record(chained, file, harm, message):
-    runs, (regions, regional, *_) = chained
-    worker.execute(runs.directory(regions))
-    harm(runs.directory(regions) / file)
-    assert worker.execute(runs.directory(regional)) == "failed"
-    error = record(runs, regional)["error"]
-    assert error["kind"] == "data"
-    assert error["message"].startswith(f"{runs.directory(regions) / file}: {message}")
-
-
-def test_shared_work_is_not_done_on_other_settings_or_images(chained, planned):
-    runs, (regions, *_) = chained
-    path = runs.directory(regions) / "job.json"
-    settings = json.loads(path.read_text())
-    path.write_text(json.dumps({**settings, "config": {**settings["config"], "number": 9}}))
-    worker.execute(path.parent)
-    assert "its settings do not give its key" in record(runs, regions)["error"]["message"]
-    (path.parent / "record.json").unlink()
-    (path.parent / "attempts" / "0001").unlink()
-    runs.prepare(regions)
-    (planned.source.root / "coco" / "train2017" / "2.jpg").write_text("new")
-    worker.execute(path.parent)
-    assert "changed after the job was planned" in record(runs, regions)["error"]["message"]
-
-
-def end_of(runs, job, number=1):
-    return endings.read(runs.directory(job) / "attempts", number)
-
-
-def test_every_attempt_leaves_a_last_word(runs, planned, place):
-    done, failed = planned.jobs[0], planned.jobs[3]
-    place.fail("pixcon-sr", "data")
-    worker.execute(runs.directory(done))
-    worker.execute(runs.directory(failed))
-    assert (end_of(runs, done).outcome, end_of(runs, done).kind) == ("done", "")
-    word = end_of(runs, failed)
-    assert (word.outcome, word.kind, word.message) == ("failed", "data", "scenes/1.jpg: is truncated. Replace it.")
-    assert runs.look(failed).attempt is None or not runs.look(failed).attempt.alive()
-
-
-@pytest.mark.parametrize(("reason", "asks"), [("SIGUSR2", "requeue 7_0\n"), ("SIGTERM", "")])
-def test_a_job_whose_time_is_up_has_itself_requeued_and_one_told_to_go_does_not(
-    runs, planned, monkeypatch, tmp_path, stopped_at, reason, asks
-):
-    from pretrain import run
-
-    (tmp_path / "scontrol").write_text(
-        f'#!/bin/sh\nls {runs.directory(planned.jobs[0])}/attempts > {tmp_path}/then\necho "$@" > {tmp_path}/asked\n'
-    )
-    (tmp_path / "scontrol").chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    for name, value in {"JOB_ID": "9", "ARRAY_JOB_ID": "7", "ARRAY_TASK_ID": "0"}.items():
-        monkeypatch.setenv(f"SLURM_{name}", value)
-
-    def work(report):
-        monkeypatch.setattr(run, "run", lambda config, **keywords: (report(1, 2), stopping.check()))
-        worker.execute(runs.directory(planned.jobs[0]))
-
-    stopped_at(1, work, reason)
-    end = end_of(runs, planned.jobs[0])
-    assert (end.outcome, end.signal, end.requeued, end.slurm) == ("stopped", reason, bool(asks), "7_0")
-    assert (tmp_path / "asked").exists() is bool(asks)
-    if asks:
-        assert (tmp_path / "asked").read_text() == asks
-        assert "0001.end" in (tmp_path / "then").read_text()  # Slurm kills: the last word comes first
-    assert runs.look(planned.jobs[0]).state == "interrupted"
-    assert not (runs.directory(planned.jobs[0]) / "record.json").exists()
-
-
-def test_whoever_is_stopped_says_how_far_it_got(runs, planned, monkeypatch, stopped_at):
-    from pretrain import run
-
-    def work(report):
-        def train(config, **more):
-            more["report"](1, 9)
-            more["report"](2, 9)
-            report(1, 2)
-            stopping.check()
-
-        monkeypatch.setattr(run, "run", train)
-        worker.execute(runs.directory(planned.jobs[0]))
-
-    stopped_at(1, work)
-    assert runs.progress(planned.jobs[0])["step"] == 2  # else reports are written down twice a second
-
-
-def test_an_error_after_a_request_to_stop_is_no_failure(runs, planned, monkeypatch, stopped_at):
-    from pretrain import run
-
-    def work(report):
-        def torn(config, **keywords):
-            report(1, 2)
-            raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Terminated.")
-
-        monkeypatch.setattr(run, "run", torn)
-        worker.execute(runs.directory(planned.jobs[0]))
-
-    stopped_at(1, work)
-    assert end_of(runs, planned.jobs[0]).signal == "SIGTERM"
-    assert not (runs.directory(planned.jobs[0]) / "record.json").exists()
-
-
-def test_a_job_without_memory_says_so_and_is_tried_again(runs, planned, monkeypatch):
-    from pretrain import run
-
-    monkeypatch.setattr(run, "run", lambda config, **keywords: bytearray(2**62))
-    assert worker.execute(runs.directory(planned.jobs[0])) == "failed"
-    assert record(runs, planned.jobs[0])["error"]["kind"] == end_of(runs, planned.jobs[0]).kind == "memory"
-    policy.apply(runs, planned.jobs[:1], "missing")
-    assert runs.look(planned.jobs[0]).state == "interrupted"
-
-
-def test_a_job_that_is_not_slurms_own_does_not_know_of_slurm():
-    assert worker.apart(1)["SLURM_JOB_ID"] is None
-    assert "SLURM_JOB_ID" not in worker.environment(1)
