@@ -36,8 +36,11 @@ def below(table: Table, judged: Judgement) -> Iterator[str]:
     units = {cell.pretrainings > 1 for line in table.lines for cell in line.cells if cell.values}
     if len(units) > 1:
         yield "Cells of several pre-trainings and of one hold different variances; tests between them do not know."
-    for column in judged.columns:
-        yield from _column(column, labels)
+    if len(judged.columns) > 1 and not any(_testable(each) or each.decomposition for each in judged.columns):
+        yield "No column is testable: no two methods with a std among them."
+    else:
+        for column in judged.columns:
+            yield from _column(column, labels)
     yield from _assumptions(judged, labels)
 
 
@@ -59,9 +62,13 @@ def _verdict(judged: Judgement) -> Iterator[str]:
         )
 
 
+def _testable(column: ColumnJudgement) -> bool:
+    return column.statistics.pool is not None and len(column.statistics.estimates) > 1
+
+
 def _column(column: ColumnJudgement, labels: dict[str, str]) -> Iterator[str]:
     found = column.statistics
-    if found.pool is None or len(found.estimates) < 2:
+    if found.pool is None or not _testable(column):
         yield f"{found.task} {found.metric}: not testable: no two methods with a std among them."
     else:
         yield f"{found.task} {found.metric}: {'; '.join(_column_parts(column, found.pool, labels))}."
@@ -71,7 +78,8 @@ def _column(column: ColumnJudgement, labels: dict[str, str]) -> Iterator[str]:
 
 def _column_parts(column: ColumnJudgement, pool: Pool, labels: dict[str, str]) -> Iterator[str]:
     found = column.statistics
-    yield f"std {pool.std:.2f} over {pool.methods} methods, {pool.df} degrees of freedom"
+    over = f"over {pool.methods} methods" if pool.methods > 1 else "of one method"
+    yield f"std {pool.std:.2f} {over}, {pool.df} degree{'s' if pool.df > 1 else ''} of freedom"
     if not pool.defensible:
         yield f"variances differ (Brown-Forsythe p = {pool.p_equal:.3f}), so each test uses its own two (Welch)"
         single = [labels[name] for name, each in found.estimates.items() if each.std is None]

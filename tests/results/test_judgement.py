@@ -114,7 +114,15 @@ def test_rows_of_one_label_are_told_apart_in_the_words(table_of, one):
 def test_an_empty_table_says_that_nothing_can_be_tested(table_of):
     table = judge(table_of([]))
     assert table.judgement.overall == "inconclusive"
-    assert sum("not testable" in words for words in table.judgement.words) == 1 + 3
+    assert [words for words in table.judgement.words if "testable: " in words] == [
+        "No column is testable: no two methods with a std among them."
+    ]
+
+
+def test_the_std_of_one_method_is_said_to_be_of_one(table_of, one):
+    runs = [one("byol", 0, 50.0), one("byol", 1, 51.0), one("mocov2plus", 0, 52.0)]
+    said = " ".join(judge(table_of(runs)).judgement.words)
+    assert "voc_detection AP: std 0.71 of one method, 1 degree of freedom; " in said
 
 
 def test_tables_4_to_7_say_whose_std_a_verdict_borrowed(table_of, one):
