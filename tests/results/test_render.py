@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ground.errors import ConfigError
+from results import published
 from results.judgement import judge
 from results.layout import load
 from results.render import FORMATS, together
@@ -68,6 +69,34 @@ def test_ours_and_published_stand_side_by_side(table):
     for start in ("MoCo-V2+      49.08 ± 0.63 (3/5)  54.63 ± 0.26", "ORL           not implemented     55.82 ± 0.30"):
         assert [line for line in lines if line.startswith(start)]
     assert any(line.startswith("random init    6.83 ± 0.60 ") for line in lines)  # decimal points under each other
+
+
+@pytest.mark.parametrize("number", range(1, 8))
+def test_every_value_that_the_paper_prints_stands_in_its_row_in_order(number, table_of):
+    """Read from the file itself and from what is printed, so that nothing in between can hide a cell."""
+    printed: dict[tuple[str, str], list[str]] = {}
+    with open(published.HOME, encoding="utf-8", newline="") as file:
+        for cell in csv.DictReader(file):
+            if int(cell["table"]) == number:
+                value = f"{cell['mean']} ± {cell['std']}" if cell["std"] else cell["mean"] or "–"
+                printed.setdefault((bare(cell["row"]), cell["pretrain_data"]), []).append(value)
+    tasks = load(str(number)).tasks
+    table = table_of([], f"table{number}", known_tasks=tasks, expected=dict.fromkeys(tasks, 3))
+    head, _, *rows = (line[2:-2].split(" | ") for line in markdown_rows(FORMATS["markdown"](table)))
+    beside = [place for place, label in enumerate(head) if label.endswith("published")]
+    shown = {(bare(row[0]), row[1] if number == 7 else "COCO"): [row[place] for place in beside] for row in rows}
+    floor = shown.pop(("randominit", "COCO"), None)
+    assert shown == printed
+    assert floor == ([""] * len(beside) if number <= 3 else None)
+
+
+def bare(label: str) -> str:
+    """A row's name without what sets the paper's apart from ours."""
+    return re.sub(r"\(ours\)|[†‡\\\s]", "", label)
+
+
+def markdown_rows(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith("|")]
 
 
 def test_a_table_without_published_values_has_no_column_for_them(table_of, one, tmp_path, monkeypatch):
