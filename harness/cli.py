@@ -152,20 +152,8 @@ def _parser() -> Parser:
     table = _command(commands, "table", "harness.tabulate:show_table", "print a table", settings, selection)
     printing(table)
     reading(table)
-    report = _command(
-        commands, "report", "harness.report:show_report", "everything on one HTML page", settings, _selection(False)
-    )
-    reading(report)
-    report.add_argument("tables", nargs="*", metavar="TABLE", help="e.g. 1 2 (default: all that have runs)")
-    report.add_argument(
-        "--out", type=Path, default=Path("out/report.html"), metavar="FILE", help="default: %(default)s"
-    )
-    why = _command(commands, "why", "harness.why:show_why", WHY_HELP, settings, _selection(False))
-    reading(why)
-    why.add_argument("cell", metavar="CELL", help='table/row/column, e.g. "table1/PixCon-SR/AP"')
-    why.add_argument("--settings", action="store_true", help="print the resolved settings, too")
-    why.add_argument("--json", action="store_true", help="all of it as JSON, settings and every output's hash included")
-    why.add_argument("--verify", action="store_true", help="read outputs, weights and data again, and say what differs")
+    _report_command(commands, settings)
+    _why_command(commands, settings)
     figure = _command(commands, "figure", "harness.figures:show_figure", "draw a figure", settings, _selection(False))
     drawing(figure)
     _tables(figure)
@@ -174,11 +162,7 @@ def _parser() -> Parser:
     _data_commands(commands, settings)
     _cluster_commands(commands)
     _weights_commands(commands)
-    recipes = _command(
-        commands, "recipes", "harness.recipes:show_recipes", "list the ways to pre-train", _settings("paper")
-    )
-    recipes.add_argument("action", nargs="?", choices=("show",), metavar="show", help="one recipe, whole: its")
-    recipes.add_argument("name", nargs="?", metavar="NAME", help="settings as YAML, and its rows' published numbers")
+    _recipes_command(commands)
     _bench_command(commands)
     show = _command(commands, "show", "harness.listing:show", "resolved settings as YAML", settings)
     show.add_argument("what", choices=("recipe", "task", "profile"))
@@ -303,6 +287,34 @@ def _check_command(below: Any, settings: Parser) -> None:
         below, "check", "harness.data_check:check_data", "what of the data below a root is usable", settings
     )
     checking(check)
+
+
+def _report_command(commands: Any, settings: Parser) -> None:
+    report = _command(
+        commands, "report", "harness.report:show_report", "everything on one HTML page", settings, _selection(False)
+    )
+    reading(report)
+    report.add_argument("tables", nargs="*", metavar="TABLE", help="e.g. 1 2 (default: all that have runs)")
+    report.add_argument(
+        "--out", type=Path, default=Path("out/report.html"), metavar="FILE", help="default: %(default)s"
+    )
+
+
+def _why_command(commands: Any, settings: Parser) -> None:
+    why = _command(commands, "why", "harness.why:show_why", WHY_HELP, settings, _selection(False))
+    reading(why)
+    why.add_argument("cell", metavar="CELL", help='table/row/column, e.g. "table1/PixCon-SR/AP"')
+    why.add_argument("--settings", action="store_true", help="print the resolved settings, too")
+    why.add_argument("--json", action="store_true", help="all of it as JSON, settings and every output's hash included")
+    why.add_argument("--verify", action="store_true", help="read outputs, weights and data again, and say what differs")
+
+
+def _recipes_command(commands: Any) -> None:
+    recipes = _command(
+        commands, "recipes", "harness.recipes:show_recipes", "list the ways to pre-train", _settings("paper")
+    )
+    recipes.add_argument("action", nargs="?", choices=("show",), metavar="show", help="one recipe, whole: its")
+    recipes.add_argument("name", nargs="?", metavar="NAME", help="settings as YAML, and its rows' published numbers")
 
 
 def _bench_command(commands: Any) -> None:

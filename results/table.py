@@ -122,33 +122,13 @@ def build(
     Raises:
         RunsError: runs that must not share a table, or a finished run without one of its numbers.
     """
-    recipes, tasks = layout.recipes, layout.tasks
-    shown = [run for run in runs if run.recipe in recipes and run.task in tasks]
-    places = {name: place for names in (recipes, tasks) for place, name in enumerate(names)}
-    shown.sort(key=lambda run: (places[run.recipe], places[run.task], run.pretraining, run.run))
+    shown = _shown(layout, runs)
     check(shown, profile)
     copied = duplicates(shown)
-    behind: dict[tuple[str, str], list[Run]] = {}
-    for run in shown:
-        behind.setdefault((run.recipe, run.task), []).append(run)
-    pretrainings = {cell: len({run.pretraining for run in own}) for cell, own in behind.items()}
-    counted = [run for run in done(shown) if (run.recipe, run.task) not in copied]
-    statistics = _aggregate(layout, counted, {cell for cell, number in pretrainings.items() if number > 1})
-
-    def cell(row: Row, column: Column) -> Cell:
-        there = reference(layout, row, column)
-        if row.recipe not in known_recipes or column.task not in known_tasks:
-            return Cell(None, None, 0, 0, "not implemented", (), there)
-        own, several = tuple(behind.get((row.recipe, column.task), ())), pretrainings.get((row.recipe, column.task), 1)
-        wanted = expected[column.task] * several
-        if (row.recipe, column.task) in copied:
-            return Cell(None, None, 0, wanted, "duplicate", own, there)
-        mean, std, values, n = statistics.get((row.recipe, column.task, column.metric), (None, None, (), 0))
-        return Cell(mean, std, n, wanted, _state(own, n, wanted), own, there, values, several)
-
+    behind = _Behind(layout, shown, expected, known_recipes, known_tasks, copied.keys())
+    lines = tuple(Line(row, tuple(behind.cell(row, column) for column in layout.columns)) for row in layout.rows)
     departures = [*([] if profile == COMPARABLE else [f"profile {profile}"]), *deviations]
     warning = [f"Not comparable with the published numbers: {'; '.join(departures)}."] if departures else []
-    lines = tuple(Line(row, tuple(cell(row, column) for column in layout.columns)) for row in layout.rows)
     return Table(
         name=layout.name,
         title=layout.title,
@@ -162,9 +142,51 @@ def build(
         comparable=not departures,
         overrides=tuple(overrides),
         notes=(*warning, *layout.notes, *notes, *chain.from_iterable(copied.values()), *_caveats(lines, shown)),
-        baseline=layout.baseline if layout.baseline in recipes else next(iter(recipes), ""),
+        baseline=layout.baseline if layout.baseline in layout.recipes else next(iter(layout.recipes), ""),
         deviations=layout.deviations,
     )
+
+
+def _shown(layout: Layout, runs: Iterable[Run]) -> list[Run]:
+    """Those of the layout's recipes and tasks, in its order."""
+    recipes, tasks = layout.recipes, layout.tasks
+    shown = [run for run in runs if run.recipe in recipes and run.task in tasks]
+    return sorted(shown, key=lambda run: (recipes.index(run.recipe), tasks.index(run.task), run.pretraining, run.run))
+
+
+class _Behind:
+    """What is behind the cells of a table; ``copied``: (recipe, task) whose repeats are copies of each other."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        shown: Sequence[Run],
+        expected: Mapping[str, int],
+        known_recipes: Collection[str],
+        known_tasks: Collection[str],
+        copied: Collection[tuple[str, str]],
+    ) -> None:
+        self.layout, self.expected, self.copied = layout, expected, copied
+        self.known_recipes, self.known_tasks = known_recipes, known_tasks
+        self.runs: dict[tuple[str, str], list[Run]] = {}
+        for run in shown:
+            self.runs.setdefault((run.recipe, run.task), []).append(run)
+        self.pretrainings = {place: len({run.pretraining for run in own}) for place, own in self.runs.items()}
+        counted = [run for run in done(shown) if (run.recipe, run.task) not in copied]
+        several = {place for place, number in self.pretrainings.items() if number > 1}
+        self.statistics = _aggregate(layout, counted, several)
+
+    def cell(self, row: Row, column: Column) -> Cell:
+        """The number of a row and a column, or why there is none."""
+        place, there = (row.recipe, column.task), reference(self.layout, row, column)
+        if row.recipe not in self.known_recipes or column.task not in self.known_tasks:
+            return Cell(None, None, 0, 0, "not implemented", (), there)
+        own, several = tuple(self.runs.get(place, ())), self.pretrainings.get(place, 1)
+        wanted = self.expected[column.task] * several
+        if place in self.copied:
+            return Cell(None, None, 0, wanted, "duplicate", own, there)
+        mean, std, values, n = self.statistics.get((*place, column.metric), (None, None, (), 0))
+        return Cell(mean, std, n, wanted, _state(own, n, wanted), own, there, values, several)
 
 
 def _aggregate(layout: Layout, finished: Sequence[Run], several: Collection[tuple[str, str]]) -> Statistics:
