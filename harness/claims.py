@@ -13,18 +13,16 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Self
 
 from ground.files import storage_errors
-from harness import allocation, endings
+from harness import allocation, endings, hearts
 from harness.endings import End
+from harness.hearts import Watch
 
-HEARTBEAT_SECONDS = 10.0
-DEAD_AFTER_SECONDS = 60.0
 LOOK_SECONDS = 0.1
 
 
@@ -46,22 +44,23 @@ class Owner:
     nodes: str = ""
     """All of that job, as Slurm writes them."""
     at: float = field(default=0.0, compare=False)
-    """When it was claimed, in seconds since 1970; 0 of before that was written down."""
+    """When it was claimed, by the clock that stamps its heartbeats too, in seconds since 1970; 0 of before that was
+    written down."""
 
     @classmethod
     def here(cls) -> Self:
         """This process."""
         found, pid = allocation.here(), os.getpid()
-        own = cls(socket.gethostname(), _machine(), pid, _state_and_start(pid)[1], at=time.time())
+        own = cls(socket.gethostname(), _machine(), pid, _state_and_start(pid)[1])
         return replace(own, slurm=found.id, restart=found.restart, nodes=found.nodes) if found else own
 
-    def alive(self, heartbeat: float) -> bool:
-        """Whether the process still is, given its last heartbeat (seconds since 1970).
+    @property
+    def visible(self) -> bool:
+        """Whether we can see the process, or that it is gone."""
+        return bool(self.machine) and self.machine == _machine()
 
-        One that we can see lives as long as its pid; one elsewhere lives while its heart beats.
-        """
-        if self.machine != _machine() or not self.machine:
-            return time.time() - heartbeat < DEAD_AFTER_SECONDS
+    def runs(self) -> bool:
+        """Whether the process, which is visible, still is."""
         state, started = _state_and_start(self.pid)
         return state not in {"", "Z", "X"} and started == self.started
 
@@ -105,13 +104,11 @@ class Attempt:
     end: End | None = None
     """Its last word; None if it goes on, or was killed without one."""
 
-    def alive(self) -> bool:
-        """Whether its process still runs (or, unknown, may yet)."""
+    def known(self) -> bool | None:
+        """Whether its process lives; None if only its heart can tell."""
         if self.end is not None:
             return False
-        if self.owner is None:
-            return time.time() - self.heartbeat < DEAD_AFTER_SECONDS
-        return self.owner.alive(self.heartbeat)
+        return self.owner.runs() if self.owner is not None and self.owner.visible else None
 
 
 def latest(directory: Path) -> Attempt | None:
@@ -126,7 +123,8 @@ def at(directory: Path, number: int) -> Attempt | None:
     """One claim, if it is there."""
     path = _path(directory, number)
     try:
-        heartbeat, text = path.stat().st_mtime, path.read_text()
+        with open(path, encoding="utf-8") as file:  # opened first: far away, its time may be an old one until then
+            heartbeat, text = os.fstat(file.fileno()).st_mtime, file.read()
     except FileNotFoundError:
         return None
     end = endings.read(directory, number)
@@ -145,11 +143,6 @@ def _highest(directory: Path) -> int:
 
 def _path(directory: Path, number: int) -> Path:
     return directory / f"{number:04d}"
-
-
-def _here(attempt: Attempt) -> bool:
-    """Whether its process can be seen, so that there is no doubt of its life."""
-    return attempt.owner is not None and bool(attempt.owner.machine) and attempt.owner.machine == _machine()
 
 
 class Claim:
@@ -186,53 +179,38 @@ class Claim:
         self.rest()
 
     def _beat(self) -> None:
-        while not self._stop.wait(HEARTBEAT_SECONDS):
+        while not self._stop.wait(hearts.HEARTBEAT_SECONDS):
             try:
                 os.utime(self._path)
             except OSError as error:
                 print(f"heartbeat {self._path}: {error}", file=sys.stderr)
 
 
-class Watch:
-    """Judges whether owners elsewhere live by hearts that beat while we look. The clocks of two machines and of a file
-    server are not compared: a minute between them would make the living look dead."""
-
-    def __init__(self) -> None:
-        self._seen: tuple[int, float] | None = None
-        self._since = 0.0
-
-    def alive(self, attempt: Attempt) -> bool:
-        """Whether an owner is not known to be gone; of one that we cannot see, that takes a minute of looking on."""
-        if attempt.end is not None or _here(attempt):
-            return attempt.alive()
-        if (seen := (attempt.number, attempt.heartbeat)) != self._seen:
-            self._seen, self._since = seen, time.monotonic()
-        return time.monotonic() - self._since < DEAD_AFTER_SECONDS
-
-
-def acquire(directory: Path, patience: float = 0.0, alive: Callable[[Attempt], bool] = Attempt.alive) -> Claim | None:
-    """Claim the next attempt in ``directory``, or None while somebody alive has it.
+def acquire(directory: Path, patience: float = 0.0, watch: Watch | None = None, over: int = 0) -> Claim | None:
+    """Claim the next attempt in ``directory``, or None while somebody has it who is not known to be dead.
 
     Args:
         directory: ``attempts`` of a run.
-        patience: seconds to wait for the end of an owner elsewhere whose heart does not beat: it may have been killed
-            a moment ago.
-        alive: whether an owner still is.
+        patience: seconds to look on while it is in doubt whether an owner elsewhere lives.
+        watch: what was seen so far of whoever has it.
+        over: attempts up to this number are known to be over.
 
     Raises:
         StorageError: the claim cannot be written.
     """
+    watch = watch or Watch()
     with storage_errors(directory):
         directory.mkdir(parents=True, exist_ok=True)
-        me, deadline, beat = Owner.here(), time.monotonic() + patience, 0.0
+        me, deadline = Owner.here(), time.monotonic() + patience
         while True:
             last = latest(directory)
-            if last is not None and alive(last) and not (last.owner and last.owner.was_before(me)):
-                beat = beat or last.heartbeat
-                if last.heartbeat != beat or time.monotonic() >= deadline or _here(last):
+            if last is not None and last.number > over and not (last.owner and last.owner.was_before(me)):
+                lives = watch.sees(last)
+                if lives or (lives is None and time.monotonic() >= deadline):
                     return None
-                time.sleep(min(1.0, patience))
-                continue
+                if lives is None:
+                    time.sleep(min(1.0, patience))
+                    continue
             number = last.number + 1 if last else 1
             try:
                 descriptor = os.open(_path(directory, number), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
@@ -241,7 +219,7 @@ def acquire(directory: Path, patience: float = 0.0, alive: Callable[[Attempt], b
                 continue
             try:
                 with os.fdopen(descriptor, "w") as file:
-                    json.dump(asdict(me), file)
+                    json.dump(asdict(replace(me, at=os.fstat(descriptor).st_mtime)), file)
             except OSError:  # a full disk: leave no claim that nobody holds
                 _path(directory, number).unlink()
                 raise

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from ground.errors import StorageError
 from ground.files import make_folder, storage_errors, write_unflushed
-from harness import claims, records
+from harness import claims, hearts, records
 from harness.curve import CURVE
 from harness.jobs import KINDS, Job, Parent, Scribe
 
@@ -96,6 +96,7 @@ class Store:
         self.root = root
         self._held: dict[str, Any] = {}
         self._scribe = Scribe()
+        self._watch, self._clock = hearts.Watch(), hearts.Clock(root)
 
     def directory(self, job: Job | Parent) -> Path:
         """Where a job's run lies, whether it is there or not."""
@@ -109,9 +110,14 @@ class Store:
             return Look(record["status"], self._lean(record, job))
         attempt = claims.latest(directory / "attempts")
         if attempt is not None:
-            return Look("running" if attempt.alive() else "interrupted", attempt=attempt, problem=problem)
+            return Look("running" if self.lives(attempt) else "interrupted", attempt=attempt, problem=problem)
         queued = driven and (directory / "job.json").exists()
         return Look("queued" if queued else "missing", problem=problem)
+
+    def lives(self, attempt: claims.Attempt) -> bool:
+        """Whether somebody is at work on an attempt, by all that this store was seen to do; of one on another machine
+        that was not looked at for long, a guess."""
+        return self._watch.lives(attempt, self._clock)
 
     def looks(self, jobs: Iterable[Job], *, driven: bool = False) -> Iterator[tuple[Job, Look]]:
         """Each job with its look. A directory that was not there when this began is not asked for."""
@@ -148,8 +154,8 @@ class Store:
 
     def read_from(self) -> set[Path]:
         """Run directories that some running job, of whatever plan, reads from."""
-        running = [each for kind in KINDS for name in self.names(kind) if _at_work(each := self.root / kind / name)]
-        return {self.directory(parent) for each in running for parent in _parents(each)}
+        there = (self.root / kind / name for kind in KINDS for name in self.names(kind))
+        return {self.directory(parent) for each in there if self._at_work(each) for parent in _parents(each)}
 
     def log(self, job: Job) -> Path:
         """Where a job's output is."""
@@ -198,7 +204,7 @@ class Store:
         owner, home = claims.Owner.here(), self.root / ".drivers"
         folder = home / f"{owner.host}-{owner.pid}-{owner.started or int(time.time())}"
         make_folder(folder)
-        _sweep(home)
+        self._sweep(home)
         claim = claims.acquire(folder / "attempts")
         try:
             yield folder
@@ -209,7 +215,19 @@ class Store:
 
     def driven(self) -> bool:
         """Whether some harness is at work in this store."""
-        return any(attempt.alive() for attempt in map(_driver_claim, _folders(self.root / ".drivers")) if attempt)
+        return any(self.lives(attempt) for attempt in map(_driver_claim, _folders(self.root / ".drivers")) if attempt)
+
+    def _at_work(self, directory: Path) -> bool:
+        """Whether somebody alive has a run that is not finished."""
+        attempt = claims.latest(directory / "attempts")
+        return attempt is not None and self.lives(attempt) and not (directory / "record.json").exists()
+
+    def _sweep(self, home: Path) -> None:
+        """Remove what drivers that were killed left behind, once no orphan of theirs can still write there."""
+        for folder in _folders(home):
+            attempt = _driver_claim(folder)
+            if attempt and not self.lives(attempt) and self._clock.now() - attempt.heartbeat > LEFTOVER_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def shelve(path: Path, word: str) -> None:
@@ -257,12 +275,6 @@ def _parsed(text: str) -> Any:
         return None
 
 
-def _at_work(directory: Path) -> bool:
-    """Whether somebody alive has a run that is not finished."""
-    attempt = claims.latest(directory / "attempts")
-    return attempt is not None and attempt.alive() and not (directory / "record.json").exists()
-
-
 def _parents(directory: Path) -> list[Parent]:
     """What a run rests on; nothing where ``job.json`` cannot tell."""
     job = _read_json(directory / "job.json")
@@ -286,11 +298,3 @@ def _folders(home: Path) -> list[Path]:
 
 def _driver_claim(folder: Path) -> claims.Attempt | None:
     return claims.latest(folder / "attempts")
-
-
-def _sweep(home: Path) -> None:
-    """Remove what drivers that were killed left behind, once no orphan of theirs can still write there."""
-    for folder in _folders(home):
-        attempt = _driver_claim(folder)
-        if attempt and not attempt.alive() and time.time() - attempt.heartbeat > LEFTOVER_SECONDS:
-            shutil.rmtree(folder, ignore_errors=True)

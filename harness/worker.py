@@ -16,7 +16,7 @@ from typing import Literal
 from ground import stopping
 from ground.progress import silent
 from ground.stopping import Stopped
-from harness import allocation, attempt, claims, launch, parents, provenance, ranks, records, store
+from harness import allocation, attempt, claims, hearts, launch, parents, provenance, ranks, records, store
 from harness.attempt import Attempt, now
 from harness.jobs import Job
 from harness.ranks import Ranks
@@ -41,11 +41,15 @@ def apart(threads: int) -> dict[str, str | None]:
     return {**environment(threads), **dict.fromkeys(allocation.NAMES)}
 
 
-def main(directory: str) -> int:
+def main(directory: str, over: str = "0") -> int:
     """A job's whole process; its exit code. Its output goes to ``log.txt``; SIGTERM, and SIGUSR2 where its time is
     nearly up, ask it to leave a checkpoint and go.
 
     A job of several processes that was started as one starts the others here, on this machine.
+
+    Args:
+        directory: of the run.
+        over: number of the last attempt that is known to be over, if it left no word of that itself.
     """
     path = Path(directory)
     others = launch.others(path)
@@ -57,7 +61,7 @@ def main(directory: str) -> int:
     os.register_at_fork(after_in_child=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS))
     outcome: Outcome = "failed"
     try:
-        outcome = execute(path)
+        outcome = execute(path, int(over))
     except Stopped as reason:
         print(f"{now()} stopped: {reason}", flush=True)
         outcome = "stopped"
@@ -79,8 +83,8 @@ def log_to(path: Path) -> None:
     os.dup2(log, sys.stderr.fileno())
 
 
-def execute(directory: Path) -> Outcome:
-    """Do the job in ``directory``, unless it is done or somebody alive has it.
+def execute(directory: Path, over: int = 0) -> Outcome:
+    """Do the job in ``directory``, unless it is done or somebody alive has it; attempts up to ``over`` are over.
 
     Returns:
         What the job has come to; "not mine" if somebody else is at work on it, "too early" if what it rests on is not
@@ -96,7 +100,7 @@ def execute(directory: Path) -> Outcome:
     decided = False
     try:
         job = store.read_job(directory)
-        claim, outcome = _claim(job, directory)
+        claim, outcome = _claim(job, directory, over)
         if own:
             own.decide(claim.number if claim else None)
         decided = True
@@ -111,10 +115,9 @@ def execute(directory: Path) -> Outcome:
         claim.rest()
 
 
-def _claim(job: Job, directory: Path) -> tuple[claims.Claim | None, Outcome]:
+def _claim(job: Job, directory: Path, over: int) -> tuple[claims.Claim | None, Outcome]:
     """The right to do the job; without, what it has come to."""
-    patience = claims.DEAD_AFTER_SECONDS if allocation.here() else 0.0
-    claim = claims.acquire(directory / "attempts", patience=patience)
+    claim = claims.acquire(directory / "attempts", hearts.PATIENCE_SECONDS, over=over)
     if claim is None:
         return None, "not mine"
     record, problem = records.read(directory, job)

@@ -94,15 +94,15 @@ def _history(store: Store, each: Standing) -> list[str]:
     folder = store.directory(each.job) / "attempts"
     told, said = [], []
     attempts = [(number, claims.at(folder, number), end) for number, end in endings.all_of(folder).items()]
-    for _, group in groupby(attempts, lambda one: (_host(one[1]), _end(one[2], one[1], timed=False))):
+    for _, group in groupby(attempts, lambda one: (_host(one[1]), _end(store, one[2], one[1], timed=False))):
         members = list(group)
         number, attempt, end = members[0]
-        said.append(_end(end, attempt))
+        said.append(_end(store, end, attempt))
         if len(members) == 1:
             told.append(f"  attempt {number}{_place(attempt.owner if attempt else None)}: {said[-1]}")
         else:
             host = f" on {_host(attempt)}" if _host(attempt) else ""
-            told.append(f"  attempts {number}-{members[-1][0]}{host}: {_end(end, attempt, timed=False)}")
+            told.append(f"  attempts {number}-{members[-1][0]}{host}: {_end(store, end, attempt, timed=False)}")
     bad = [ending for ending in each.endings if ending.outcome not in failures.NO_FAILURES]
     for (outcome, nodes, words), same in groupby(bad, lambda one: (one.outcome, one.nodes, one.words)):
         times, tail = len(list(same)), _once(words.removeprefix(f"{outcome}: "))
@@ -123,9 +123,9 @@ def _place(owner: claims.Owner | None) -> str:
     return f" on {owner.host}" + (f" ({owner.slurm}{again})" if owner.slurm else "")
 
 
-def _end(end: End | None, attempt: claims.Attempt | None, *, timed: bool = True) -> str:
+def _end(store: Store, end: End | None, attempt: claims.Attempt | None, *, timed: bool = True) -> str:
     if end is None:
-        return "at work" if attempt is not None and attempt.alive() else "killed without a word"
+        return "at work" if attempt is not None and store.lives(attempt) else "killed without a word"
     after = f" after {duration(end.seconds)}" if timed else ""
     why = end.signal or end.kind
     detail = "; ".join(part for part in (why, _once(_first(end.message)) if end.message != why else "") if part)

@@ -22,7 +22,7 @@ from ground.config import validate
 from ground.errors import StorageError, UserError
 from ground.files import write_json
 from ground.stopping import Stopped
-from harness import allocation, claims, snapshot, worker
+from harness import allocation, claims, hearts, snapshot, worker
 from harness.claims import Claim
 from harness.cluster import lease, outlook
 from harness.cluster.backend import Backend, Slurm
@@ -172,8 +172,7 @@ def main(root: str, name: str) -> int:
     stopping.listen(signal.SIGUSR2, signal.SIGTERM)
     home = Home(Store(Path(root)))
     folder = home.keeper / name
-    patience = claims.DEAD_AFTER_SECONDS + claims.HEARTBEAT_SECONDS
-    claim = claims.acquire(folder / CLAIMS, patience, claims.Watch().alive)
+    claim = claims.acquire(folder / CLAIMS, hearts.PATIENCE_SECONDS)
     if claim is None:
         print("another keeper is at work", flush=True)
         return 0

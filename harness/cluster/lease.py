@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from harness import claims
+from harness import claims, hearts
 from harness.claims import Claim
 from harness.endings import End
 from slurm.commands import Unavailable
@@ -27,8 +27,8 @@ def held(folder: Path, seconds: float) -> Iterator[Claim | None]:
     Raises:
         StorageError: the claim cannot be written.
     """
-    deadline, watch = time.monotonic() + seconds, claims.Watch()
-    while (claim := claims.acquire(folder, alive=watch.alive)) is None and time.monotonic() < deadline:
+    deadline, watch = time.monotonic() + seconds, hearts.Watch()
+    while (claim := claims.acquire(folder, watch=watch)) is None and time.monotonic() < deadline:
         time.sleep(RETRY_SECONDS)
     if claim is None:
         yield None

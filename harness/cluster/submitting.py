@@ -98,7 +98,7 @@ class Submitter:
     def _submit(self, survey: Survey, array: Array) -> Submission:
         for job in array.jobs:
             self._make_ready(job, survey.standings[job.name].stands)
-        tasks = [Task(path_of(job), (str(self.store.directory(job).absolute()),)) for job in array.jobs]
+        tasks = [self._task(survey.standings[job.name]) for job in array.jobs]
         try:
             return self._sbatch(array.request, tasks, array.after, array.threads)
         except ConfigError:
@@ -106,6 +106,13 @@ class Submitter:
                 raise
         # Without the nodes that have failed there may be none left that would do.
         return self._sbatch(replace(array.request, exclude=()), tasks, array.after, array.threads)
+
+    def _task(self, standing: Standing) -> Task:
+        """With the number of an attempt that Slurm has seen the end of, if it left no word itself: nobody needs to look
+        on for a minute."""
+        directory, attempt = str(self.store.directory(standing.job).absolute()), standing.look.attempt
+        seen = attempt is not None and attempt.owner is not None and attempt.owner.slurm
+        return Task(path_of(standing.job), (directory, str(attempt.number)) if attempt and seen else (directory,))
 
     def _make_ready(self, job: Job, stands: str) -> None:
         """Everything that a job finds in its folder; ``stands``: why a record that is there counts no more."""

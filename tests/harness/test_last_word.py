@@ -19,7 +19,7 @@ def test_every_attempt_leaves_a_last_word(runs, planned, place):
     assert (end_of(runs, done).outcome, end_of(runs, done).kind) == ("done", "")
     word = end_of(runs, failed)
     assert (word.outcome, word.kind, word.message) == ("failed", "data", "scenes/1.jpg: is truncated. Replace it.")
-    assert runs.look(failed).attempt is None or not runs.look(failed).attempt.alive()
+    assert runs.look(failed).attempt is None or not runs.lives(runs.look(failed).attempt)
 
 
 @pytest.mark.parametrize(("reason", "asks"), [("SIGUSR2", "requeue 7_0\n"), ("SIGTERM", "")])

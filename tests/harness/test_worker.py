@@ -18,7 +18,7 @@ def another_process(monkeypatch):
     """From now on this process counts as another one than it was, and the old one as dead."""
     here = claims.Owner.here()
     monkeypatch.setattr(claims, "_state_and_start", lambda pid: ("R", "later"))
-    assert not here.alive(0)
+    assert not here.runs()
 
 
 def test_a_job_leaves_a_record_of_everything(runs, planned, place):

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from harness import claims
+from harness import claims, hearts
 from harness.cluster import lease
 from slurm.commands import Unavailable
 
@@ -14,7 +14,7 @@ from slurm.commands import Unavailable
 @pytest.fixture
 def a_minute(monkeypatch):
     """Of silence, after which an owner elsewhere is dead."""
-    monkeypatch.setattr(claims, "DEAD_AFTER_SECONDS", 0.3)
+    monkeypatch.setattr(hearts, "DEAD_AFTER_SECONDS", 0.3)
     monkeypatch.setattr(lease, "RETRY_SECONDS", 0.01)
 
 
