@@ -15,6 +15,7 @@ from ground.config import suggest
 from ground.errors import ConfigError, UserError
 from harness.options import (
     CANCEL_WORDS,
+    DEFAULT_TABLES,
     cancelling,
     checking,
     describing,
@@ -192,7 +193,9 @@ def _settings(profile: str = "smoke") -> Parser:
 
 
 def _tables(parser: Parser) -> None:
-    parser.add_argument("tables", nargs="*", default=["1"], metavar="TABLE", help="e.g. 1 or table1 (default: 1)")
+    parser.add_argument(
+        "tables", nargs="*", default=list(DEFAULT_TABLES), metavar="TABLE", help="e.g. 1 or table1 (default: 1)"
+    )
 
 
 def _selection(tables: bool = True) -> Parser:

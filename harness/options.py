@@ -18,9 +18,11 @@ WHY_NOT_HELP = """\
 say of each job that is not done what happened to it so far, the last lines of its log, and what comes next; PATTERN:
 only those with this in their name, or of a cell table/row/column
 """
+DEFAULT_TABLES = ("1",)
 CANCEL_WORDS = """\
 Take jobs out of a cluster's queue, or end them where they run. Lists them and asks first. Only what was submitted from
-this store; what the jobs have done so far is kept, and harness run goes on from there.
+this store: all of it, or what the tables, recipes and tasks that are named want. A job that others, which were not
+named, rest on stays. What the jobs have done so far is kept, and harness run goes on from there.
 """
 READ_HELP = "where the jobs ran (default: the cluster that the store's were submitted to last, else this machine)"
 CHECK_WORDS = """\
@@ -110,8 +112,14 @@ def watching(parser: ArgumentParser) -> None:
 
 def cancelling(parser: ArgumentParser) -> None:
     """What to take out of the queue."""
-    parser.add_argument("tables", nargs="*", metavar="TABLE", help="only the jobs of these (default: all of the store)")
+    parser.add_argument(
+        "tables",
+        nargs="*",
+        metavar="TABLE",
+        help="only the jobs of these (default: all of the store; 1 with --only, --add or --tasks)",
+    )
     parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--dry-run", action="store_true", help="list what would go and what would stay; change nothing")
 
 
 def reading(parser: ArgumentParser) -> None:

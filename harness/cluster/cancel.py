@@ -5,24 +5,29 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ground.errors import ConfigError
 from harness import commands
 from harness import plan as planning
-from harness.cluster import lease
+from harness.cluster import lease, leaving
 from harness.cluster.backend import Backend, Slurm
 from harness.cluster.driver import LEASE_SECONDS
 from harness.cluster.home import Home
+from harness.cluster.journal import History
 from harness.cluster.survey import path_of
+from harness.options import DEFAULT_TABLES
+from harness.plan import Plan
 from harness.store import Store
 from slurm import cluster as clusters
 from slurm.cluster import Cluster
 from slurm.requests import Entry
 
 SHOWN = 20
+WHOSE = 3
+"""Jobs that are named as those for which another one stays."""
 
 
 @dataclass(frozen=True)
@@ -33,71 +38,125 @@ class Found:
     entry: Entry
 
 
+@dataclass(frozen=True)
+class Choice:
+    """What of the queue goes, and what does not."""
+
+    found: list[Found]
+    needed: list[tuple[Found, list[str]]]
+    """What was named and stays, with the jobs that were not and rest on it."""
+    others: int
+    """How many tasks of the store are in the queue that were not named."""
+    foreign: list[str]
+    """Lines on tasks that are in another's queue."""
+
+
 def cancel(options: Namespace, backend: Backend | None = None) -> int:
-    """Take jobs out of the queue: those of tables, or all of the store.
+    """Take jobs out of the queue: those of a selection as ``run`` takes it, or all of the store.
 
     Raises:
         ConfigError: it is not said which cluster, or nobody can be asked.
     """
     store = Store(Path(options.store))
-    cluster, backend, home = _cluster(options, store), backend or Slurm(), Home(store)
-    names = None
-    if options.tables:
-        names = {path_of(job) for job in planning.build(commands.request(options)).jobs}
-    if not options.yes:  # nobody is held up by a question that is not answered
-        found, others = in_queue(home, cluster, backend, names)
-        print("\n".join([*listing(found), *others]))
-        if not found:
+    cluster, backend = _cluster(options, store), backend or Slurm()
+    plan = _selected(options)
+    names = None if plan is None else {path_of(job) for job in plan.jobs}
+    shared = {} if plan is None else leaving.also_of(plan)
+    if options.dry_run or not options.yes:  # nobody is held up by a question that is not answered
+        choice = in_queue(store, cluster, backend, names)
+        print("\n".join(listing(choice, shared)))
+        if options.dry_run or not choice.found:
             return 0
-        if not _agreed(len(found)):
+        if not _agreed(len(choice.found)):
             print("nothing was cancelled")
             return 1
-        names = {each.name for each in found}
+        names = {each.name for each in choice.found}
+    home = Home(store)
     with lease.held(home.lease, LEASE_SECONDS) as claim:  # nobody submits meanwhile
         if claim is None:
             raise ConfigError("cancel", "another harness is submitting at the moment", "Try again when it is done.")
-        found, others = in_queue(home, cluster, backend, names)
-        if options.yes or not found:
-            print("\n".join([*listing(found), *others]))
+        choice = in_queue(store, cluster, backend, names)
+        if options.yes or not choice.found:
+            print("\n".join(listing(choice, shared)))
         lease.keep(claim)
         # The word first: whoever stays with these jobs must not take them for lost.
-        home.journal.note("cancelled", dict.fromkeys(each.name for each in found))
-        if found:
-            backend.cancel([each.entry.job_id for each in found])
-            print(f"cancelled {len(found)} tasks; what they have done so far is kept, harness run goes on from there")
+        home.journal.note("cancelled", dict.fromkeys(each.name for each in choice.found))
+        if choice.found:
+            backend.cancel([each.entry.job_id for each in choice.found])
+            words = "what they have done so far is kept, harness run goes on from there"
+            print(f"cancelled {len(choice.found)} tasks; {words}")
     return 0
 
 
-def in_queue(home: Home, cluster: Cluster, backend: Backend, names: set[str] | None) -> tuple[list[Found], list[str]]:
-    """What of this store is in the queue, of ``names`` if they are given; and lines on what is others' to cancel.
+def _selected(options: Namespace) -> Plan | None:
+    """What is meant; None for all of the store. Recipes or tasks alone are those of the table that ``run`` takes."""
+    if not (options.tables or options.recipes or options.add or options.tasks):
+        return None
+    options.tables = options.tables or DEFAULT_TABLES
+    return planning.build(commands.request(options))
+
+
+def in_queue(store: Store, cluster: Cluster, backend: Backend, names: set[str] | None) -> Choice:
+    """What of this store is in the queue and, of ``names`` if they are given, may go.
 
     Raises:
         ConfigError: Slurm does not answer.
     """
-    closed = home.journal.read().closed if home.used() else set()
+    home = Home(store)
+    history = home.journal.read() if home.used() else History()
     submissions = backend.known(home.submissions) if home.used() else []
-    open_ = [s for s in submissions if any((s.token, index) not in closed for index in range(len(s.tasks)))]
-    queue = backend.look(cluster, open_)
+    tasks = {
+        (each.token, index): task.name
+        for each in submissions
+        for index, task in enumerate(each.tasks)
+        if (each.token, index) not in history.closed
+    }
+    queue = backend.look(cluster, [each for each in submissions if any(each.token == token for token, _ in tasks)])
     if not queue.reachable:
         raise ConfigError("cancel", f"Slurm does not answer ({queue.problem})", "Try again when it does.")
-    tasks = {(s.token, index): task.name for s in open_ for index, task in enumerate(s.tasks)}
     alive = [each for each in queue.entries if each.phase != "ended" and (each.token, each.index) in tasks]
     found = [Found(tasks[each.token, each.index], each) for each in alive]
-    tally = Counter(
-        queue.foreign[token]
-        for (token, index), name in tasks.items()
-        if token in queue.foreign and (token, index) not in closed and (names is None or name in names)
+    elsewhere = {place: name for place, name in tasks.items() if place[0] in queue.foreign}
+    chosen = [each for each in found if names is None or each.name in names]
+    needed: dict[str, list[str]] = {}
+    if names is not None:
+        remaining = {each.name for each in found} | set(elsewhere.values()) | leaving.kept(home, history.cancelled)
+        needed = leaving.needed(store, names, remaining - names)
+    tally = Counter(queue.foreign[token] for (token, _), name in elsewhere.items() if names is None or name in names)
+    return Choice(
+        found=[each for each in chosen if each.name not in needed],
+        needed=[(each, needed[each.name]) for each in chosen if each.name in needed],
+        others=len(found) - len(chosen),
+        foreign=[
+            f"{number} tasks belong to {whose}: only there can they be cancelled" for whose, number in tally.items()
+        ],
     )
-    others = [f"{number} tasks belong to {whose}: only there can they be cancelled" for whose, number in tally.items()]
-    return [each for each in found if names is None or each.name in names], others
 
 
-def listing(found: Sequence[Found]) -> list[str]:
-    """What would go."""
+def listing(choice: Choice, shared: Mapping[str, Sequence[str]]) -> list[str]:
+    """What would go, and what stays. ``shared``: jobs that are of other tables, too."""
+    lines = _told(choice.found, "to be cancelled") or ["nothing of this store is in the queue that could be cancelled"]
+    if not (choice.found or choice.needed or choice.others):
+        lines = ["nothing of this store is in the queue"]
+    tally = Counter(table for each in choice.found for table in shared.get(each.name, ()))
+    lines += [f"{number} of them are of {table}, too" for table, number in sorted(tally.items())]
+    if choice.needed:
+        lines += _told([each for each, _ in choice.needed], "stay, for jobs that were not named rest on them")
+        users = sorted({name for _, names in choice.needed for name in names})
+        more = f" and {len(users) - WHOSE} more" if len(users) > WHOSE else ""
+        lines.append(f"  needed by {', '.join(users[:WHOSE])}{more}")
+    if choice.others:
+        lines.append(f"{choice.others} other tasks of this store stay")
+    return [*lines, *choice.foreign]
+
+
+def _told(found: Sequence[Found], words: str) -> list[str]:
+    """Tasks by number and state, and the first of them."""
     if not found:
-        return ["nothing of this store is in the queue"]
+        return []
     tally = Counter(each.entry.state for each in found)
-    lines = [f"{len(found)} tasks of this store: {', '.join(f'{number} {state}' for state, number in tally.items())}"]
+    states = ", ".join(f"{number} {state}" for state, number in tally.items())
+    lines = [f"{len(found)} tasks of this store {words}: {states}"]
     lines += [f"  {each.entry.job_id:<12} {each.entry.state:<10} {each.name}" for each in found[:SHOWN]]
     return [*lines, *([f"  and {len(found) - SHOWN} more"] if len(found) > SHOWN else [])]
 

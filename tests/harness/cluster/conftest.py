@@ -104,7 +104,8 @@ class StandIn:
         task = self._of(entry).tasks[entry.index]
         state = (self.ends.get(task.name.rpartition("-")[0]) or [None]).pop(0)
         if state is None:
-            outcome = worker.execute(Path(task.arguments[0]))
+            directory, *over = task.arguments
+            outcome = worker.execute(Path(directory), *map(int, over))
             state = "FAILED" if outcome in {"failed", "too early"} else "COMPLETED"
         self.entries[place] = changed(entry, "ended", state, nodes="n1")
 

@@ -108,7 +108,8 @@ def test_tasks_of_other_settings_are_counted_besides(drive, viewed, planned):
 
 
 def options(place, **more):
-    return Namespace(**{"store": str(place.store), "tables": [], "cluster": None, "yes": True, **more})
+    nothing = {"tables": [], "recipes": [], "add": [], "tasks": [], "cluster": None, "dry_run": False}
+    return Namespace(**{"store": str(place.store), "yes": True, **nothing, **more})
 
 
 def test_cancel_lists_before_it_takes_out_of_the_queue_and_nobody_submits_that_again(
@@ -121,7 +122,7 @@ def test_cancel_lists_before_it_takes_out_of_the_queue_and_nobody_submits_that_a
     with pytest.raises(ConfigError, match="nobody is there to be asked"):
         cancel.cancel(options(place, yes=False), slurm)
     assert slurm.cancelled == []
-    assert "9 tasks of this store: 9 PENDING" in capsys.readouterr().out
+    assert "9 tasks of this store to be cancelled: 9 PENDING" in capsys.readouterr().out
     assert cancel.cancel(options(place), slurm) == 0
     assert len(slurm.cancelled) == 9
     after = early.make()
