@@ -24,6 +24,8 @@ class Options:
     """Steps measured in turn get no third turn so long after the first; two they get anyway."""
     official: str | None = None
     """Folder with the published implementations, where they are at hand."""
+    images: str | None = None
+    """Folder of photographs in the place of invented pictures, where images are read."""
     recipes: tuple[str, ...] = ()
     """Which training steps; all if empty."""
     batches: tuple[int, ...] = ()

@@ -56,6 +56,7 @@ def wanted(options: Namespace) -> Options:
         repeats=options.repeats,
         seconds=options.seconds,
         official=options.official,
+        images=options.images,
         recipes=recipes,
         batches=tuple(options.batch),
         profile=options.profile,

@@ -15,6 +15,7 @@ BENCHMARKS = {
     "step": "a training step of each recipe: images/s, memory, FLOP/s, beside the published code with --official",
     "parts": "what a training step is made of",
     "input_pipeline": "images to views on one core, beside the published pipelines",
+    "feeding": "from image files to trained images: what a step waits for its loader; simulated where there is no GPU",
     "evaluation": "COCO evaluation beside pycocotools",
     "keys": "settings, keys and plans",
     "rendering": "a table from its run records: read, aggregate, render",

@@ -71,9 +71,9 @@ def write(
     """``bench-<machine>.json`` and the same as ``.md`` in ``folder``; their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     data, text = (folder / f"bench-{label(where)}.{suffix}" for suffix in ("json", "md"))
-    asked = {name: value for name, value in asdict(options).items() if name != "official"}
+    asked = asdict(options) | {name: getattr(options, name) is not None for name in ("official", "images")}
     write_json(data, {
-        "schema": SCHEMA, "machine": where, "options": {**asked, "official": options.official is not None},
+        "schema": SCHEMA, "machine": where, "options": asked,
         "sections": [_plain(section) for section in sections], "failures": [asdict(failure) for failure in failures],
     })  # fmt: skip
     write_text(text, markdown(where, options, sections, failures))
