@@ -51,11 +51,22 @@ def photos(tmp_path):
     return folder
 
 
-@pytest.fixture(scope="session")
-def official():
-    """The module ``official.py``: what the official classes were run on. pytest puts no folder of tests on the path."""
-    spec = importlib.util.spec_from_file_location("official_runs", Path(__file__).parent / "official.py")
+def beside(name):
+    """The module of a file beside this one. pytest puts no folder of tests on the path."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def official():
+    """The module ``official.py``: what the official classes were run on."""
+    return beside("official")
+
+
+@pytest.fixture(scope="session")
+def valueless():
+    """The module ``valueless.py``: a device without values in the place of a GPU."""
+    return beside("valueless")

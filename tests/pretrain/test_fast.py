@@ -3,8 +3,6 @@
 import copy
 import importlib
 import os
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -41,39 +39,6 @@ def interpreted(monkeypatch):
     for module, sizes in SIZES.items():
         for name, value in sizes.items():
             monkeypatch.setattr(importlib.import_module(module), name, value)
-
-
-COMPILED = """
-import sys, triton
-from triton.backends.compiler import GPUTarget
-from triton.compiler import ASTSource
-from pretrain.model import norm_kernels
-kernel = getattr(norm_kernels, sys.argv[1])
-maps, numbers = {"x", "shortcut", "y"}, {"R", "C", "S"}
-constants = {"ADD": True, "RELU": True, "BM": 32, "BC": 64, "BS": 16, "G": 2}
-kinds = {
-    name: "constexpr" if name in constants else "*bf16" if name in maps else "i32" if name in numbers
-    else "fp32" if name in {"momentum", "eps"} else "*fp32" for name in kernel.arg_names
-}
-source = ASTSource(kernel, kinds, {name: constants[name] for name in kernel.arg_names if name in constants})
-asm = triton.compile(source, target=GPUTarget("cuda", 90, 32)).asm
-print(asm["ttir"], asm["ptx"])
-"""
-
-
-@pytest.mark.parametrize("kernel", ["normalise", "statistics"])
-def test_a_norms_maxima_keep_what_is_no_number_on_a_gpu(kernel, tmp_path):
-    """The interpreter keeps it whatever a kernel says, so this asks the compiler, which needs no GPU."""
-    pytest.importorskip("triton.backends.nvidia", reason="this machine's Triton compiles for no NVIDIA GPU")
-    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
-    environment["TRITON_CACHE_DIR"] = str(tmp_path)
-    command = [sys.executable, "-c", COMPILED, kernel]
-    made = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert made.returncode == 0, made.stderr
-    assert "arith.maximumf" in made.stdout
-    assert "arith.maxnumf" not in made.stdout
-    assert "max.NaN.f32" in made.stdout
-    assert "max.f32" not in made.stdout
 
 
 def off(got, expected):

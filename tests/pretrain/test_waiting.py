@@ -1,0 +1,95 @@
+"""No step waits for the device, shown on one that has no values: whoever asks for one fails."""
+
+import pytest
+import torch
+
+from benchmarks.base import Options
+from benchmarks.training import build, settings
+from pretrain import recipes
+from pretrain.branches.matching import by_similarity
+from pretrain.model.fast import use_fast_paths
+
+CHOOSES = "slot_weight"
+"""Branches of this setting choose slots by number, and the host has to know it (``SemanticGroupingBranch``)."""
+RECIPES = [name for name in recipes.names() if name != "random-init"]
+
+
+@pytest.fixture
+def step(valueless, monkeypatch):
+    """``step(recipe, fast, precision)``: one step at toy size on a device without values; its settings."""
+    valueless.pretend(monkeypatch)
+    jit, interpreter = (pytest.importorskip(f"triton.runtime.{name}") for name in ("jit", "interpreter"))
+    for kind in (jit.JITFunction, interpreter.InterpretedFunction):
+        monkeypatch.setattr(kind, "run", lambda kernel, *_, **__: None)
+
+    def taken(recipe, fast=True, precision="bf16"):
+        words = (f"pretrain.train.precision={precision}", f"pretrain.train.fast.colours={str(fast).lower()}")
+        config = settings(Options(size="toy", device="cpu", overrides=words), recipe, 8, torch.device("cpu"))
+        made = build(config, valueless.DEVICE)
+        if fast:
+            use_fast_paths(made.trainer.model, config.train.fast)
+        with valueless.alarmed():
+            made.step()
+        return config
+
+    yield taken
+    torch.use_deterministic_algorithms(False)
+
+
+def chooses(recipe):
+    return any(hasattr(branch, CHOOSES) for branch in recipes.resolve(recipe, {}).model.branches.values())
+
+
+@pytest.mark.parametrize("recipe", [name for name in RECIPES if not chooses(name)])
+def test_a_step_waits_for_no_value_of_the_device(recipe, step):
+    assert step(recipe).recipe == recipe
+
+
+@pytest.mark.parametrize("recipe", ["pixcon-sr", "univip"])
+def test_nor_does_one_of_the_plain_ways(recipe, step):
+    assert step(recipe, fast=False).recipe == recipe
+
+
+@pytest.mark.parametrize("recipe", [name for name in RECIPES if chooses(name)])
+def test_the_recipes_that_choose_slots_by_number_wait_for_it(recipe, step):
+    with pytest.raises(RuntimeError, match=r"item\(\) cannot be called on meta tensors"):
+        step(recipe)
+
+
+WAITS = {
+    "item": lambda x: x.sum().item(),
+    "float": lambda x: float(x.sum()),
+    "truth": lambda x: bool((x > 0).all()),
+    "tolist": lambda x: x.tolist(),
+    "cpu": lambda x: x.cpu(),
+    "to": lambda x: x.to("cpu", non_blocking=True),
+    "nonzero": lambda x: x.nonzero(),
+    "mask": lambda x: x[x > 0],
+    "mask, assigned": lambda x: x.clone().index_put_((x > 0,), x.mean()),
+    "index on the host": lambda x: x[torch.tensor([0])],
+    "masked_select": lambda x: x.masked_select(x > 0),
+    "unique": lambda x: x.unique(),
+    "repeat": lambda x: x.repeat_interleave((x[:, 0, 0] > 0).long(), 0),
+    "tensor of values": lambda x: torch.tensor([x.mean(), x.mean()]),
+    "tensor on the device": lambda x: torch.tensor([1.0, 2.0], device=x.device),
+    "blocking copy": lambda x: torch.ones(3).to(x.device),
+    "equal": lambda x: torch.equal(x, x),
+    "alpha": lambda x: x.add(x, alpha=x.mean()),
+}
+
+
+@pytest.mark.parametrize("wait", list(WAITS))
+def test_a_planted_wait_is_found(wait, step, monkeypatch, valueless):
+    asked = []
+
+    def waiting(query, key):
+        asked.append(query.shape)
+        WAITS[wait](query)
+        return by_similarity(query, key)
+
+    monkeypatch.setattr("pretrain.branches.matching.by_similarity", waiting)
+    with pytest.raises(
+        (RuntimeError, NotImplementedError, valueless.WaitsError), match=r"(?i)meta|blocks|blocking|by torch"
+    ):
+        step("pixcon-sr")
+    assert len(asked) == 1
