@@ -34,3 +34,22 @@ def stopped_at():
     stopping.forget()
     yield interrupt
     stopping.forget()
+
+
+class Killed(BaseException):
+    """Stands for the end of a process: nothing but a test catches it."""
+
+
+@pytest.fixture
+def killed_at():
+    """``killed_at(step, work)``: ``work(report)`` is at its end when it reports the step."""
+
+    def kill(at, work):
+        def report(step, total, **numbers):
+            if step == at:
+                raise Killed
+
+        with pytest.raises(Killed):
+            work(report)
+
+    return kill

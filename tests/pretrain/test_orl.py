@@ -74,23 +74,14 @@ def test_a_sample_has_a_patch_of_the_neighbour(tiny, tmp_path):
     assert all(map(torch.equal, pixels, dataset[[(0, 1)]].crops))
 
 
-class Killed(BaseException):
-    pass
-
-
-def test_orl_trains_and_resumes_in_the_same_bits(tiny, photos, tmp_path):
+def test_orl_trains_and_resumes_in_the_same_bits(tiny, photos, tmp_path, killed_at):
     inputs, _ = made(tmp_path, images=20)
     config = tiny("orl", {**PATCHES, "train": {"checkpoint_minutes": 1e-9}})
     whole = run(config, seed=0, folders=[photos], out=tmp_path / "whole", inputs=inputs)
     assert 0 < whole["loss/objects"] < 12
-
-    def stop(done, total, **numbers):
-        if done == 3:
-            raise Killed
-
-    with pytest.raises(Killed):
-        run(config, seed=0, folders=[photos], out=tmp_path / "cut", inputs=inputs, report=stop)
-    assert run(config, seed=0, folders=[photos], out=tmp_path / "cut", inputs=inputs) == whole
+    arguments = {"seed": 0, "folders": [photos], "out": tmp_path / "cut", "inputs": inputs}
+    killed_at(3, lambda report: run(config, report=report, **arguments))
+    assert run(config, **arguments) == whole
     digests = {hashlib.sha256((tmp_path / name / BACKBONE).read_bytes()).hexdigest() for name in ("whole", "cut")}
     assert len(digests) == 1
     assert not (tmp_path / "whole" / NETWORK).exists()

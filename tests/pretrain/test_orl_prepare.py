@@ -31,18 +31,6 @@ ALIKE = Correspondences(
 )  # fmt: skip
 
 
-class Killed(BaseException):
-    pass
-
-
-def kill_at(step):
-    def report(done, total, **numbers):
-        if done == step:
-            raise Killed
-
-    return report
-
-
 def digest(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -115,15 +103,16 @@ def test_boxes_found_in_a_smaller_image_are_given_in_pixels_of_the_whole(photos,
         assert (rows[:, 2:].max(0) == size).all()
 
 
-def test_a_search_is_the_same_with_workers_and_after_a_kill(photos, boxes, tmp_path):
+def test_a_search_is_the_same_with_workers_and_after_a_kill(photos, boxes, tmp_path, killed_at):
     there = selective_search.load(boxes)
     assert len(there) == 20
     pixels = np.asarray(Image.open(photos / "07.jpg"))
     assert there[7].tolist() == search(pixels, "fast", derive_seed("search", 0, 7)).tolist()
     workers = SEARCH.model_copy(update={"workers": 2})
     prepare.run(workers, seed=0, inputs={}, folders=[photos], out=tmp_path / "workers")
-    with pytest.raises(Killed):
-        prepare.run(SEARCH, seed=0, inputs={}, folders=[photos], out=tmp_path / "cut", report=kill_at(15))
+    killed_at(
+        15, lambda report: prepare.run(SEARCH, seed=0, inputs={}, folders=[photos], out=tmp_path / "cut", report=report)
+    )
     steps = []
     prepare.run(SEARCH, seed=0, inputs={}, folders=[photos], out=tmp_path / "cut", report=lambda s, t: steps.append(s))
     assert steps == list(range(13, 21))
@@ -193,13 +182,12 @@ def test_correspondences_are_those_of_the_plain_procedure(photos, boxes, stage1,
             assert torch.tensor([table[a, b] for a, b in pairs]) == pytest.approx(best, abs=1e-5)
 
 
-def test_correspondences_are_the_same_with_workers_and_after_kills(photos, boxes, stage1, tmp_path):
+def test_correspondences_are_the_same_with_workers_and_after_kills(photos, boxes, stage1, tmp_path, killed_at):
     whole = correspond(ALIKE, photos, boxes, stage1, tmp_path / "whole")
     workers = ALIKE.model_copy(update={"workers": 2})
     assert correspond(workers, photos, boxes, stage1, tmp_path / "workers") == whole
     for step in (9, 33):
-        with pytest.raises(Killed):
-            correspond(ALIKE, photos, boxes, stage1, tmp_path / "cut", report=kill_at(step))
+        killed_at(step, lambda report: correspond(ALIKE, photos, boxes, stage1, tmp_path / "cut", report=report))
     steps = []
     report = lambda s, t: steps.append((s, t))  # noqa: E731
     assert correspond(ALIKE, photos, boxes, stage1, tmp_path / "cut", report=report) == whole

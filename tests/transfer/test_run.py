@@ -31,23 +31,10 @@ def same(one, two):
     return detections and all(torch.equal(first[name], second[name]) for name in first)
 
 
-class Killed(Exception):
-    pass
-
-
-def killer(at):
-    def report(step, total, **numbers):
-        if step == at:
-            raise Killed
-
-    return report
-
-
 @pytest.mark.parametrize("at", [3, 5, 8, 11], ids=["before a checkpoint", "later", "in precise BN", "in the test"])
-def test_a_killed_run_ends_in_the_same_bits(fine_tune, at):
+def test_a_killed_run_ends_in_the_same_bits(fine_tune, at, killed_at):
     straight, folder = fine_tune("straight")
-    with pytest.raises(Killed):
-        fine_tune("killed", report=killer(at))
+    killed_at(at, lambda report: fine_tune("killed", report=report))
     resumed, again = fine_tune("killed")
     assert resumed == straight
     assert same(folder, again)
@@ -65,18 +52,16 @@ def test_asked_to_stop_it_saves_and_goes_and_ends_in_the_same_bits(fine_tune, st
 
 
 @pytest.mark.parametrize("part", [0, 0.001, 0.5, 0.999])
-def test_a_checkpoint_cut_short_is_named(fine_tune, tmp_path, part):
-    with pytest.raises(Killed):
-        fine_tune("out", report=killer(3))
+def test_a_checkpoint_cut_short_is_named(fine_tune, tmp_path, part, killed_at):
+    killed_at(3, lambda report: fine_tune("out", report=report))
     path = tmp_path / "out" / "checkpoint.pt"
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
     with pytest.raises(WeightsError, match=r"checkpoint\.pt: .*is empty or cut short\)\. Delete the file"):
         fine_tune("out")
 
 
-def test_a_repeat_never_goes_on_from_anothers_checkpoint(fine_tune, tiny, backbone, tmp_path):
-    with pytest.raises(Killed):
-        fine_tune("shared", report=killer(5))
+def test_a_repeat_never_goes_on_from_anothers_checkpoint(fine_tune, tiny, backbone, tmp_path, killed_at):
+    killed_at(5, lambda report: fine_tune("shared", report=report))
     left = (tmp_path / "shared" / "checkpoint.pt").read_bytes()
     other = tmp_path / "other.safetensors"
     save_file({name: tensor + 1 for name, tensor in load_file(backbone).items()}, other)
@@ -91,9 +76,8 @@ def test_a_repeat_never_goes_on_from_anothers_checkpoint(fine_tune, tiny, backbo
     assert (tmp_path / "shared" / "checkpoint.pt").read_bytes() == left
 
 
-def test_a_checkpoint_that_does_not_say_whose_it_is_is_refused(fine_tune, tmp_path):
-    with pytest.raises(Killed):
-        fine_tune("out", report=killer(5))
+def test_a_checkpoint_that_does_not_say_whose_it_is_is_refused(fine_tune, tmp_path, killed_at):
+    killed_at(5, lambda report: fine_tune("out", report=report))
     path = tmp_path / "out" / "checkpoint.pt"
     torch.save({name: part for name, part in torch.load(path, weights_only=True).items() if name != "run"}, path)
     with pytest.raises(WeightsError, match=r"checkpoint\.pt: has no part `run`: another version wrote it\. Delete the"):

@@ -41,23 +41,10 @@ def curve(folder, name):
     return [event.value for event in curves.Scalars(f"train/{name}")]
 
 
-class Killed(Exception):
-    pass
-
-
-def killer(at):
-    def report(step, total, **numbers):
-        if step == at:
-            raise Killed
-
-    return report
-
-
 @pytest.mark.parametrize("at", [3, 5, 8, 11], ids=["before a checkpoint", "later", "in precise BN", "in the test"])
-def test_a_killed_run_ends_in_the_same_bits(fine_tune, at):
+def test_a_killed_run_ends_in_the_same_bits(fine_tune, at, killed_at):
     straight, folder = fine_tune("straight")
-    with pytest.raises(Killed):
-        fine_tune("killed", report=killer(at))
+    killed_at(at, lambda report: fine_tune("killed", report=report))
     resumed, again = fine_tune("killed")
     assert resumed == straight
     assert same(folder, again)

@@ -37,24 +37,11 @@ def same(one, two):
     return areas and all(torch.equal(first[name], second[name]) for name in first)
 
 
-class Killed(Exception):
-    pass
-
-
-def killer(at):
-    def report(step, total, **numbers):
-        if step == at:
-            raise Killed
-
-    return report
-
-
-def test_a_killed_run_ends_in_the_same_bits(task, fine_tune):
+def test_a_killed_run_ends_in_the_same_bits(task, fine_tune, killed_at):
     """Killed before and between checkpoints and in the test; other readers, too."""
     straight, folder = fine_tune(task, "straight")
     for at in (1, 3, 7):
-        with pytest.raises(Killed):
-            fine_tune(task, "killed", report=killer(at))
+        killed_at(at, lambda report: fine_tune(task, "killed", report=report))
     resumed, again = fine_tune(task, "killed", workers=2)
     assert resumed == straight
     assert same(folder, again)
@@ -133,18 +120,16 @@ def test_weights_that_are_missing_cut_short_or_of_another_network_stop_it_first(
 
 
 @pytest.mark.parametrize("part", [0, 0.001, 0.5, 0.999])
-def test_a_checkpoint_cut_short_is_named(voc, fine_tune, tmp_path, part):
-    with pytest.raises(Killed):
-        fine_tune(voc, "out", report=killer(3))
+def test_a_checkpoint_cut_short_is_named(voc, fine_tune, tmp_path, part, killed_at):
+    killed_at(3, lambda report: fine_tune(voc, "out", report=report))
     path = tmp_path / "out" / "checkpoint.pt"
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
     with pytest.raises(WeightsError, match=r"checkpoint\.pt: .*is empty or cut short\)\. Delete the file"):
         fine_tune(voc, "out")
 
 
-def test_a_checkpoint_that_does_not_say_whose_it_is_is_refused(voc, fine_tune, tmp_path):
-    with pytest.raises(Killed):
-        fine_tune(voc, "out", report=killer(3))
+def test_a_checkpoint_that_does_not_say_whose_it_is_is_refused(voc, fine_tune, tmp_path, killed_at):
+    killed_at(3, lambda report: fine_tune(voc, "out", report=report))
     path = tmp_path / "out" / "checkpoint.pt"
     left = torch.load(path, weights_only=True)
     torch.save(left | {"meta": left["meta"] | {"run": "a hash"}}, path)

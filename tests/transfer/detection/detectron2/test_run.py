@@ -13,18 +13,6 @@ from transfer.run import run
 pytest.importorskip("detectron2", reason="detectron2 is not importable")
 
 
-class Killed(BaseException):
-    pass
-
-
-def killer(at):
-    def report(step, total, **numbers):
-        if step == at:
-            raise Killed
-
-    return report
-
-
 @pytest.fixture
 def fine_tune(tiny50, voc_root, resnet50, tmp_path):
     def call(out, *, report=silent, seed=0, **changes):
@@ -48,14 +36,13 @@ def same(one, two):
     )  # fmt: skip
 
 
-def test_killed_anywhere_it_ends_in_the_same_bits(fine_tune, tmp_path):
+def test_killed_anywhere_it_ends_in_the_same_bits(fine_tune, tmp_path, killed_at):
     straight, folder = fine_tune("straight")
     assert set(straight) == {"AP", "AP50", "AP75"}
     assert [path.name for path in sorted((folder / "detectron2").iterdir())] == ["last_checkpoint", "model_final.pth"]
     # Before a checkpoint, after one, in the last iteration, in precise BN and in the test; each time by one process.
     for at in (1, 4, 6, 7, 10):
-        with pytest.raises(Killed):
-            fine_tune("killed", report=killer(at))
+        killed_at(at, lambda report: fine_tune("killed", report=report))
         assert not (tmp_path / "killed" / "detections.json").exists()
         (tmp_path / "killed" / "detectron2" / ".model_0000001.pth.7.part").write_text(
             "of a process killed while writing"
@@ -112,9 +99,8 @@ def test_every_step_is_told_and_detectron2_forgets_the_data_sets(fine_tune):
     assert all(value > 0 for value in losses)
 
 
-def test_a_repeat_never_goes_on_from_anothers_checkpoint(fine_tune, tiny50):
-    with pytest.raises(Killed):
-        fine_tune("shared", report=killer(5))
+def test_a_repeat_never_goes_on_from_anothers_checkpoint(fine_tune, tiny50, killed_at):
+    killed_at(5, lambda report: fine_tune("shared", report=report))
     with pytest.raises(WeightsError, match=r"another run's checkpoint: its seed is 0, this run's is 1"):
         fine_tune("shared", seed=1)
     rules = tiny50.test.model_copy(update={"nms_threshold": 0.6})
@@ -122,9 +108,8 @@ def test_a_repeat_never_goes_on_from_anothers_checkpoint(fine_tune, tiny50):
         fine_tune("shared", test=rules)
 
 
-def test_a_checkpoint_that_does_not_say_whose_it_is_is_refused(fine_tune, tmp_path):
-    with pytest.raises(Killed):
-        fine_tune("out", report=killer(5))
+def test_a_checkpoint_that_does_not_say_whose_it_is_is_refused(fine_tune, tmp_path, killed_at):
+    killed_at(5, lambda report: fine_tune("out", report=report))
     folder = tmp_path / "out" / "detectron2"
     path = folder / (folder / "last_checkpoint").read_text()
     torch.save({name: part for name, part in torch.load(path, weights_only=True).items() if name != "run"}, path)
@@ -133,9 +118,8 @@ def test_a_checkpoint_that_does_not_say_whose_it_is_is_refused(fine_tune, tmp_pa
 
 
 @pytest.mark.parametrize("part", [0, 0.5, 0.999])
-def test_a_half_written_checkpoint_is_named_with_its_remedy(fine_tune, tmp_path, part):
-    with pytest.raises(Killed):
-        fine_tune("cut", report=killer(5))
+def test_a_half_written_checkpoint_is_named_with_its_remedy(fine_tune, tmp_path, part, killed_at):
+    killed_at(5, lambda report: fine_tune("cut", report=report))
     folder = tmp_path / "cut" / "detectron2"
     name = (folder / "last_checkpoint").read_text()
     whole = (folder / name).read_bytes()
@@ -170,7 +154,7 @@ def test_mixed_precision_on_a_cpu_is_refused(fine_tune):
         fine_tune("mixed", precision="bf16", device="cpu")
 
 
-def test_masks_are_learnt_and_found_and_the_same_after_a_kill(tiny_pyramid, scenes, resnet18, tmp_path):
+def test_masks_are_learnt_and_found_and_the_same_after_a_kill(tiny_pyramid, scenes, resnet18, tmp_path, killed_at):
     def call(out, report=silent):
         arguments = {"tool": "detectron2", "seed": 0, "weights": resnet18, "data": scenes}
         return run(tiny_pyramid, out=tmp_path / out, report=report, **arguments)
@@ -181,7 +165,6 @@ def test_masks_are_learnt_and_found_and_the_same_after_a_kill(tiny_pyramid, scen
     assert len(found) == 10 * len({row["image_id"] for row in found}) > 10
     assert all(row["segmentation"]["counts"] for row in found)
     for at in (3, 5, 9):
-        with pytest.raises(Killed):
-            call("killed", killer(at))
+        killed_at(at, lambda report: call("killed", report))
     assert call("killed") == straight
     assert same(tmp_path / "straight", tmp_path / "killed")
