@@ -1,8 +1,6 @@
 """A recipe small enough for a test, and images to train it on."""
 
-import importlib.util
-import sys
-from pathlib import Path
+import importlib
 
 import numpy as np
 import pytest
@@ -51,22 +49,13 @@ def photos(tmp_path):
     return folder
 
 
-def beside(name):
-    """The module of a file beside this one. pytest puts no folder of tests on the path."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="session")
 def official():
     """The module ``official.py``: what the official classes were run on."""
-    return beside("official")
+    return importlib.import_module("official")
 
 
 @pytest.fixture(scope="session")
 def valueless():
     """The module ``valueless.py``: a device without values in the place of a GPU."""
-    return beside("valueless")
+    return importlib.import_module("valueless")

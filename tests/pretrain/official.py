@@ -83,14 +83,15 @@ def images(step):
     return first, second * 0.5 + first * 0.5
 
 
-def geometry():
-    """In-box masks from ``BOXES``; the rest is not read."""
-    masks = torch.zeros(2, BATCH, GRID, GRID, dtype=torch.bool)
-    for view, boxes in enumerate((BOXES, BOXES[::-1])):
-        for image, (x1, y1, x2, y2) in enumerate(boxes):
+def geometry(batch=BATCH):
+    """In-box masks of a batch, from the first of ``BOXES``; the rest is not read."""
+    boxes = BOXES[:batch]
+    masks = torch.zeros(2, batch, GRID, GRID, dtype=torch.bool)
+    for view, listed in enumerate((boxes, boxes[::-1])):
+        for image, (x1, y1, x2, y2) in enumerate(listed):
             masks[view, image, y1:y2, x1:x2] = True
-    nowhere = (torch.zeros(BATCH, 4),) * 2
-    return Geometry((masks[0], masks[1]), nowhere, nowhere, (torch.zeros(BATCH, dtype=torch.bool),) * 2)
+    nowhere = (torch.zeros(batch, 4),) * 2
+    return Geometry((masks[0], masks[1]), nowhere, nowhere, (torch.zeros(batch, dtype=torch.bool),) * 2)
 
 
 def build(config):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from official import draw
 
 from pretrain.branch_config import Head, ObjectPairs, TermWeights
 from pretrain.branches.base import Geometry, Seen
@@ -24,11 +25,6 @@ LOSSES, BOXES, JITTER, FOUND = (
 CHANNELS, HIDDEN, OUT, BATCH, SIDES = 12, 10, 8, 6, (7, 7, 3, 3, 3, 3)
 
 
-def _draw(seed, shapes):
-    rng = torch.Generator().manual_seed(seed)
-    return [torch.randn(shape, generator=rng) for shape in shapes]
-
-
 def _branch(weights):
     head = Head(hidden=HIDDEN, out=OUT, last_bias=False)
     terms = TermWeights(**dict(zip(TERMS, weights, strict=True)))
@@ -36,7 +32,7 @@ def _branch(weights):
     order = [branch.projector, branch.target, *branch.predictors.values()]
     parameters = [p for module in order for p in module.parameters()]
     with torch.no_grad():
-        for parameter, value in zip(parameters, _draw(1, [p.shape for p in parameters]), strict=True):
+        for parameter, value in zip(parameters, draw(1, *[p.shape for p in parameters]), strict=True):
             parameter.copy_(value * 0.3)
     return branch
 
@@ -45,8 +41,8 @@ def _branch(weights):
 def test_losses_and_gradients_equal_the_official_ones(case, official):
     branch = _branch(case["weights"])
     shapes = [(BATCH, CHANNELS, side, side) for side in SIDES]
-    student = dict(enumerate(m.requires_grad_() for m in _draw(2, shapes)))
-    seen = Seen((), student, dict(enumerate(_draw(3, shapes))), Geometry((), (), (), ()))
+    student = dict(enumerate(m.requires_grad_() for m in draw(2, *shapes)))
+    seen = Seen((), student, dict(enumerate(draw(3, *shapes))), Geometry((), (), (), ()))
     loss = branch(seen)
     loss.backward()
     assert loss.item() == pytest.approx(sum(case["losses"].values()), rel=1e-5)
@@ -65,7 +61,7 @@ def test_each_term_alone_equals_the_official_one(term):
     """Weights that differ by 1e6 leave one term of the sum."""
     branch = _branch([1e6 if number == term else 1e-6 for number in range(3)])
     shapes = [(BATCH, CHANNELS, side, side) for side in SIDES]
-    seen = Seen((), dict(enumerate(_draw(2, shapes))), dict(enumerate(_draw(3, shapes))), Geometry((), (), (), ()))
+    seen = Seen((), dict(enumerate(draw(2, *shapes))), dict(enumerate(draw(3, *shapes))), Geometry((), (), (), ()))
     official = [*LOSSES["cases"][0]["losses"].values()][term]
     assert branch(seen).item() / 1e6 == pytest.approx(official, rel=1e-5)
 
@@ -105,12 +101,12 @@ def test_a_moved_box_is_the_official_one_of_the_same_draws(case):
 @pytest.mark.parametrize("case", FOUND["pairs"], ids=lambda case: f"{case['boxes']} {case['neighbours']}")
 def test_pairs_of_boxes_are_the_official_ones(case):
     shapes = [(count, CHANNELS, 2, 2) for count in (case["boxes"], *case["neighbours"])]
-    query, *keys = (F.normalize(features.mean((2, 3)), dim=1) for features in _draw(case["seed"], shapes))
+    query, *keys = (F.normalize(features.mean((2, 3)), dim=1) for features in draw(case["seed"], *shapes))
     assert [top_pairs(query, key, 0.1).tolist() for key in keys] == case["pairs"]
 
 
 def _bank(case, copies=()):
-    (bank,) = _draw(case["seed"], [(case["images"], case["channels"])])
+    (bank,) = draw(case["seed"], *[(case["images"], case["channels"])])
     for copy in copies:
         bank[copy] = bank[case["same"][0]]
     return F.normalize(bank, dim=1)

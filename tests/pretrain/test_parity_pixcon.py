@@ -1,6 +1,6 @@
 """PixCon-Sim and -SR against numbers of the official PixCon code: losses, gradients, queues, weights, momentum.
 
-``fixtures/pixcon_losses.json``: the released class run on features, head parameters and queues drawn as ``_draw``
+``fixtures/pixcon_losses.json``: the released class run on features, head parameters and queues drawn as ``draw``
 does here. ``fixtures/parity_pixcon.json``: three steps of it. ``fixtures/parity_weights.json``: its semantic weights
 on features as ``_kind`` makes them.
 """
@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from official import draw, geometry
 
 from ground.config import merge
 from pretrain import recipes
 from pretrain.branch_config import Head, ImageContrast, PixelContrast, Reweight
-from pretrain.branches.base import Geometry
 from pretrain.branches.image import ImageContrastBranch
 from pretrain.branches.matching import by_similarity
 from pretrain.branches.pixel import PixelContrastBranch, cells
@@ -30,25 +30,10 @@ HOOK = json.loads((FIXTURES / "parity_momentum.json").read_text())["momentum"]
 CHANNELS, HIDDEN, OUT, QUEUE, BATCH, GRID = 12, 10, 8, 66, 6, 7
 
 
-def _draw(seed, shapes):
-    rng = torch.Generator().manual_seed(seed)
-    return [torch.randn(shape, generator=rng) for shape in shapes]
-
-
 def _features():
-    maps = _draw(3, [(BATCH, CHANNELS, GRID, GRID)] * 4)
+    maps = draw(3, *[(BATCH, CHANNELS, GRID, GRID)] * 4)
     maps[2], maps[3] = maps[2] * 0.5 + maps[1] * 0.5, maps[3] * 0.5 + maps[0] * 0.5
     return [m.requires_grad_() for m in maps[:2]], maps[2:]
-
-
-def _geometry():
-    boxes = [(0, 0, 7, 7), (0, 0, 0, 0), (3, 0, 7, 7), (2, 3, 3, 4), (1, 1, 6, 5), (0, 4, 7, 7)]
-    masks = torch.zeros(2, BATCH, GRID, GRID, dtype=torch.bool)
-    for view, listed in enumerate((boxes, boxes[::-1])):
-        for image, (x1, y1, x2, y2) in enumerate(listed):
-            masks[view, image, y1:y2, x1:x2] = True
-    nowhere, unmirrored = torch.zeros(BATCH, 4), torch.zeros(BATCH, dtype=torch.bool)
-    return Geometry((masks[0], masks[1]), (nowhere, nowhere), (nowhere, nowhere), (unmirrored, unmirrored))
 
 
 def _branches(reweight):
@@ -62,9 +47,9 @@ def _branches(reweight):
     dense = {id(p) for module in (pixel.projector, pixel.target) for p in module.parameters() if p.dim() == 2}
     shapes = [(*p.shape, 1, 1) if id(p) in dense else p.shape for p in parameters]
     with torch.no_grad():
-        for parameter, value in zip(parameters, _draw(1, shapes), strict=True):
+        for parameter, value in zip(parameters, draw(1, *shapes), strict=True):
             parameter.copy_(value.view(parameter.shape) * 0.3)
-        for branch, keys in zip((image, pixel), _draw(2, [(QUEUE, OUT)] * 2), strict=True):
+        for branch, keys in zip((image, pixel), draw(2, *[(QUEUE, OUT)] * 2), strict=True):
             branch.fresh.queue.keys.copy_(F.normalize(keys, dim=1))
             branch.fresh.queue.pointer.fill_(QUEUE - 12)
     return image, pixel
@@ -75,9 +60,9 @@ def test_losses_gradients_and_queues_equal_the_official_ones(recipe, reweight, o
     expected = LOSSES[recipe]
     image, pixel = _branches(reweight)
     students, teachers = _features()
-    geometry = _geometry()
-    dense = [0.5 * pixel.direction(students[a], teachers[1 - a], geometry, (a, 1 - a)) for a in (0, 1)]
-    pooled = [0.5 * image.direction(students[a], teachers[1 - a], geometry, (a, 1 - a)) for a in (0, 1)]
+    inside = geometry(BATCH)
+    dense = [0.5 * pixel.direction(students[a], teachers[1 - a], inside, (a, 1 - a)) for a in (0, 1)]
+    pooled = [0.5 * image.direction(students[a], teachers[1 - a], inside, (a, 1 - a)) for a in (0, 1)]
     sum([*dense, *pooled]).backward()
     assert [loss.item() for loss in dense] == pytest.approx(expected["dense"], rel=1e-5)
     assert [loss.item() for loss in pooled] == pytest.approx(expected["image"], rel=1e-5)
@@ -120,7 +105,7 @@ def test_the_teachers_batch_norms_see_the_views_in_another_order(official, monke
 
 def _kind(kind):
     """Features of the query and the key view, (2, 12, 7, 7) each, and the in-box cells, (2, 7, 7)."""
-    query, key = _draw(7, [(2, CHANNELS, GRID, GRID)] * 2)
+    query, key = draw(7, *[(2, CHANNELS, GRID, GRID)] * 2)
     key = 0.5 * key + 0.5 * query
     if kind == "constant image":
         query = query[:, :, :1, :1].expand(-1, -1, GRID, GRID).contiguous()

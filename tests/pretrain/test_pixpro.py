@@ -1,7 +1,7 @@
 """PixPro's coordinates, positives, propagation, losses and gradients against numbers of the official code.
 
 ``fixtures/pixpro_losses.json``: the released class and its coordinate transforms run on crops, features and parameters
-as ``_draw`` gives them here: views that do not meet, that share one cell, that are the same, that are mirrored.
+as ``draw`` gives them here: views that do not meet, that share one cell, that are the same, that are mirrored.
 """
 
 import json
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from official import draw
 
 from ground.errors import ConfigError
 from pretrain import recipes
@@ -27,13 +28,8 @@ HEAD = Head(hidden=10, out=OUT)
 PAIRS = FIXTURE["pairs"]
 
 
-def _draw(seed, shapes):
-    rng = torch.Generator().manual_seed(seed)
-    return [torch.randn(shape, generator=rng) for shape in shapes]
-
-
 def _features():
-    maps = _draw(23, [(len(PAIRS), CHANNELS, GRID, GRID)] * 4)
+    maps = draw(23, *[(len(PAIRS), CHANNELS, GRID, GRID)] * 4)
     maps[2], maps[3] = maps[2] * 0.5 + maps[1] * 0.5, maps[3] * 0.5 + maps[0] * 0.5
     return [m.requires_grad_() for m in maps[:2]], maps[2:]
 
@@ -61,7 +57,7 @@ def _branches(image):
     parameters = [parameter for module in modules for parameter in module.parameters()]
     shapes = [(*p.shape, 1, 1) if p.dim() == 2 else p.shape for p in parameters]
     with torch.no_grad():
-        for parameter, value in zip(parameters, _draw(21, shapes), strict=True):
+        for parameter, value in zip(parameters, draw(21, *shapes), strict=True):
             parameter.copy_(value.view(parameter.shape) * 0.3)
     return pixel, instance
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from official import draw
 
 from pretrain import recipes
 from pretrain.branches.alignment import aligned
@@ -24,15 +25,10 @@ ONE, TWO = OFFICIAL["one_process"], OFFICIAL["two_processes"]
 CHANNELS, HIDDEN, OUT, PROTOTYPES, BATCH, GRID = 512, 10, 8, 24, 6, 7
 
 
-def _draw(seed, shapes):
-    rng = torch.Generator().manual_seed(seed)
-    return [torch.randn(shape, generator=rng) for shape in shapes]
-
-
 def _features():
-    maps = _draw(13, [(BATCH, CHANNELS, GRID, GRID)] * 4)
+    maps = draw(13, *[(BATCH, CHANNELS, GRID, GRID)] * 4)
     maps[2], maps[3] = maps[2] * 0.5 + maps[0] * 0.5, maps[3] * 0.5 + maps[1] * 0.5
-    for feature, cell in zip(maps, _draw(14, [(CHANNELS, 1, 1)] * 4), strict=True):
+    for feature, cell in zip(maps, draw(14, *[(CHANNELS, 1, 1)] * 4), strict=True):
         feature[0] = cell
     return [m.requires_grad_() for m in maps[:2]], maps[2:]
 
@@ -61,13 +57,13 @@ def _branch(**changes):
     order = [branch.projector, branch.target, branch.predictor, branch.prototypes, branch.target_prototypes]
     named = [(name, p) for module in order for name, p in module.named_parameters()]
     with torch.no_grad():
-        for (name, parameter), value in zip(named, _draw(11, [p.shape for _, p in named]), strict=True):
+        for (name, parameter), value in zip(named, draw(11, *[p.shape for _, p in named]), strict=True):
             vector = 0.3 * value + (1.0 if name.endswith("weight") else 0.0)
             parameter.copy_(value if parameter.dim() > 1 else vector)
         for target, source in branch.averaged():
             for theirs, ours in zip(target.parameters(), source.parameters(), strict=True):
                 theirs.copy_(0.7 * ours + 0.3 * theirs)
-        branch.centre.copy_(_draw(12, [(1, PROTOTYPES)])[0][0] * 0.05)
+        branch.centre.copy_(draw(12, *[(1, PROTOTYPES)])[0][0] * 0.05)
     return branch
 
 
@@ -189,7 +185,7 @@ def test_too_few_common_slots_give_a_loss_of_zero(corner):
     """Where the released class gives NaN, or its batch norm fails; with two it works, and ours equals it."""
     case = OFFICIAL["slot_corners"][corner]
     branch = _branch()
-    slots = [value.requires_grad_() for value in _draw(15, [(3, PROTOTYPES, OUT)] * 2)]
+    slots = [value.requires_grad_() for value in draw(15, *[(3, PROTOTYPES, OUT)] * 2)]
     grouped = []
     for values, chosen in zip(slots, (case["student"], case["teacher"]), strict=True):
         active = torch.zeros(3, PROTOTYPES, dtype=torch.bool)
