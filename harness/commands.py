@@ -134,7 +134,7 @@ def _workers(options: Namespace, plan: Plan) -> int:
 def _summary(plan: Plan, store: Store, result: Result, seconds: float) -> int:
     """Say how it ended; the exit code."""
     looks, jobs = status.survey(store, plan.jobs), {job.name: job for job in plan.jobs}
-    lines = [f"{len(jobs)} jobs: {status.counts(looks.values())}; {duration(seconds)}"]
+    lines = [f"{status.tally(looks.values())}; {duration(seconds)}"]
     if not jobs:
         lines = [NOTHING]
     lines += plan.without_data
@@ -220,7 +220,7 @@ def _show_here(plan: Plan, looks: Mapping[str, Look], estimates: Estimates, opti
             f"{duration(wall_clock(left, seconds, workers))} with {workers} at once ({estimates.basis(left)})"
         )
     elif plan.jobs:
-        print(f"{len(plan.jobs)} jobs: {status.counts(looks.values())}; nothing to run")
+        print(f"{status.tally(looks.values())}; nothing to run")
     else:
         print(NOTHING)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,8 @@ SIGNS = {
     "done": "✓", "running": "▶", "queued": "q", "missing": "·", "preempted": "p", "interrupted": "~", "blocked": "b",
     "failed": "✗", "stale": "o",
 }  # fmt: skip
+LEGEND = "  ".join(f"{sign} {state}" for state, sign in SIGNS.items())
+"""Of all matrices that are shown together."""
 
 ABSENT = "not implemented"
 NO_DATA = "no data"
@@ -57,8 +59,13 @@ def aged(store: Store, jobs: Sequence[Job], looks: Mapping[str, Look]) -> dict[s
 
 def counts(looks: Iterable[Look]) -> str:
     """``34 done, 2 running, 6 missing``."""
-    tally: Counter[str] = Counter(look.state for look in looks)
-    return ", ".join(f"{tally[state]} {state}" for state in SIGNS if tally[state]) or "nothing"
+    states: Counter[str] = Counter(look.state for look in looks)
+    return ", ".join(f"{states[state]} {state}" for state in SIGNS if states[state]) or "nothing"
+
+
+def tally(looks: Collection[Look]) -> str:
+    """``42 jobs: 34 done, 2 running, 6 missing``."""
+    return f"{len(looks)} job{'' if len(looks) == 1 else 's'}: {counts(looks)}"
 
 
 def older(store: Store, jobs: Sequence[Job], looks: Mapping[str, Look]) -> dict[str, list[str]]:
@@ -128,8 +135,7 @@ def matrix(plan: Plan, layout: Layout, store: Store, looks: Mapping[str, Look]) 
         rows.append([row.label, _runs(stages, store, looks), words, *cells])
     if not any(row[1] for row in rows[1:]):
         rows = [[row[0], *row[2:]] for row in rows]
-    legend = "  ".join(f"{sign} {state}" for state, sign in SIGNS.items())
-    return "\n".join([layout.title, heading(plan), "", *aligned(rows), "", legend])
+    return "\n".join([layout.title, heading(plan), "", *aligned(rows)])
 
 
 def heading(plan: Plan) -> str:

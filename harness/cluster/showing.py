@@ -49,8 +49,9 @@ def show_status(options: Namespace) -> int:
         standings = seen.survey(plan) if seen else None
         looks = status.aged(store, plan.jobs, standings.looks) if standings else status.survey(store, plan.jobs)
         clear = "\x1b[2J\x1b[H" if options.watch and sys.stdout.isatty() else ""
-        print(clear + "\n\n".join(status.matrix(plan, layout, store, looks) for layout in plan.layouts))
-        print(f"{len(plan.jobs)} jobs: {status.counts(looks.values())}")
+        shown = [status.matrix(plan, layout, store, looks) for layout in plan.layouts]
+        print(clear + "\n\n".join([*shown, status.LEGEND]))
+        print(status.tally(looks.values()))
         for line in seen.lines(plan, standings) if seen and standings else ():
             print(line)
         if options.why is not None:

@@ -56,6 +56,18 @@ def test_blocked_is_what_waits_for_a_failure(place, planned, runs):
     assert status.counts(looks.values()) == "6 missing, 2 blocked, 1 failed"
 
 
+def test_jobs_are_counted_in_the_singular_where_there_is_one(planned, runs):
+    looks = status.survey(runs, planned.jobs)
+    assert status.tally(looks.values()) == "9 jobs: 9 missing"
+    assert status.tally(list(looks.values())[:1]) == "1 job: 1 missing"
+
+
+def test_several_tables_share_one_legend(planned, capsys):
+    said = output(capsys, "status", "1", "2")
+    assert said.count("profile: toy") == 2
+    assert said.count(status.LEGEND) == 1
+
+
 def test_an_added_recipe_has_a_row_in_status_and_table(place, planned, capsys):
     assert "\nmine  " in output(capsys, "status", "1", "--add", "mine")
     assert "\nmine  " in output(capsys, "table", "1", "--only", "mine")
