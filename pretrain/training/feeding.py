@@ -12,6 +12,7 @@ import torch
 from ground.errors import UserError
 from ground.progress import WAITED
 from pretrain.config import PretrainConfig
+from pretrain.view_config import InstanceViews, ObjectPairViews
 from pretrain.views.dataset import Batch
 
 log = logging.getLogger(__name__)
@@ -118,6 +119,7 @@ class Pace:
         if train.cache == "off":
             harmless.append("train.cache: store, which keeps decoded images on disk")
         changing = ["views.resampler: torch"] if views.resampler != "torch" else []
-        changing += ["views.shorten"] if views.shorten is None else []
+        cuts_regions = isinstance(views.extra, ObjectPairViews | InstanceViews)
+        changing += ["views.shorten"] if views.shorten is None and not cuts_regions else []
         words = f"What helps and changes no result: {'; '.join(harmless)}."
         return words + (f" What changes pixels, and so the run's key: {'; '.join(changing)}." if changing else "")

@@ -75,6 +75,22 @@ def test_what_the_gpu_has_not_come_to_is_counted_later_and_nobody_waits_for_it(g
     assert feed._open == []
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")
+def test_a_gpu_that_is_there_is_waited_for_by_nobody():
+    feed, work = Feed(range(3), torch.device("cuda")), torch.ones(2048, 2048, device="cuda")
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for _ in feed:
+            for _ in range(50):
+                work = (work @ work).clamp(0, 1)
+            feed.waited()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    torch.cuda.synchronize()
+    assert feed.waited() >= 0
+    assert feed._open == []
+
+
 def test_without_a_gpu_all_counts_that_holds_the_host_up(monkeypatch):
     now = [0.0]
     monkeypatch.setattr(feeding, "time", SimpleNamespace(monotonic=lambda: now[0]))
@@ -95,10 +111,10 @@ def test_without_a_gpu_all_counts_that_holds_the_host_up(monkeypatch):
 def looks(tiny, monkeypatch):
     """``looks(shares, **settings)``: what was told after intervals of 10 seconds, each with such a share of waiting."""
 
-    def look(shares, workers=3, steps=2, **settings):
+    def look(shares, workers=3, steps=2, recipe="byol", **settings):
         now, feed = [0.0], Feed([], CPU)
         monkeypatch.setattr(feeding, "time", SimpleNamespace(monotonic=lambda: now[0]))
-        pace, told = Pace(tiny("byol", settings), workers, feed, 4), []
+        pace, told = Pace(tiny(recipe, settings), workers, feed, 4), []
         for number, share in enumerate(shares, 1):
             now[0] += 10
             feed._seconds += 10 * share
@@ -139,6 +155,8 @@ def test_the_advice_says_what_changes_pixels_and_leaves_out_what_is_done_already
     assert "views.resampler: torch; views.shorten" in changing
     looks([0, 0.5], views={"resampler": "torch", "shorten": 320}, train={"cache": "store"})
     assert caplog.messages[-1].endswith("What helps and changes no result: train.workers above 3 if cores are idle.")
+    looks([0, 0.5], recipe="univip")  # whose regions lie in images of their own size
+    assert caplog.messages[-1].endswith("What changes pixels, and so the run's key: views.resampler: torch.")
 
 
 @pytest.mark.parametrize("workers", [0, 1])
