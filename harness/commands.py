@@ -99,10 +99,12 @@ def bring(build: Callable[[], Plan], options: Namespace) -> tuple[Plan, int]:
     policy.apply(store, plan.jobs, options.rerun)
     estimates = Estimates(plan.profile.seconds)
     reconciler = Reconciler(store, plan.jobs, estimates)
-    if reconciler.survey() and options.rerun != "never":
+    left = reconciler.survey()
+    if left and options.rerun != "never":
         learn(estimates, store, plan.jobs)
         workers = _workers(options, plan)
-        with store.driver() as folder, display.listener(display.Overall(plan.jobs, estimates, workers)) as listener:
+        overall = display.Overall(plan.jobs, estimates, workers)
+        with store.driver(left) as folder, display.listener(overall) as listener:
             if profile.executor == "debug":
                 reconciler.run(InProcess(folder), listener)
             else:

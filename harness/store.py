@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,8 @@ BACKBONE = "backbone.safetensors"
 """What a pre-training leaves for a fine-tuning."""
 COLLAPSED = 0.05
 """A pre-training whose ``feature_std`` ends below this has nearly one feature for all images."""
+DRIVEN = "jobs"
+"""In the folder of a harness at work: names of the jobs that it sees to."""
 LEFTOVER_SECONDS = 24 * 3600.0
 
 
@@ -103,7 +105,7 @@ class Store:
         return Path(f"{self.root}/{job.kind}/{job.name}")
 
     def look(self, job: Job, *, driven: bool = False) -> Look:
-        """The state of a job's run. ``driven``: a harness is at work, so a job that was written down is queued."""
+        """The state of a job's run. ``driven``: a harness at work will start it if nobody has yet."""
         directory = self.directory(job)
         record, problem = records.read(directory, job)
         if record is not None:
@@ -111,19 +113,22 @@ class Store:
         attempt = claims.latest(directory / "attempts")
         if attempt is not None:
             return Look("running" if self.lives(attempt) else "interrupted", attempt=attempt, problem=problem)
-        queued = driven and (directory / "job.json").exists()
-        return Look("queued" if queued else "missing", problem=problem)
+        return Look("queued" if driven else "missing", problem=problem)
 
     def lives(self, attempt: claims.Attempt) -> bool:
         """Whether somebody is at work on an attempt, by all that this store was seen to do; of one on another machine
         that was not looked at for long, a guess."""
         return self._watch.lives(attempt, self._clock)
 
-    def looks(self, jobs: Iterable[Job], *, driven: bool = False) -> Iterator[tuple[Job, Look]]:
-        """Each job with its look. A directory that was not there when this began is not asked for."""
+    def looks(self, jobs: Iterable[Job], *, driven: Collection[str] = ()) -> Iterator[tuple[Job, Look]]:
+        """Each job with its look. A directory that was not there when this began is not asked for.
+
+        Args:
+            driven: names of the jobs that some harness will start, see ``driven``.
+        """
         there = {kind: set(self.names(kind)) for kind in KINDS}
         for job in jobs:
-            yield job, self.look(job, driven=driven) if job.name in there[job.kind] else MISSING
+            yield job, self.look(job, driven=job.name in driven) if job.name in there[job.kind] else MISSING
 
     def _lean(self, record: dict[str, Any], job: Job) -> dict[str, Any]:
         """A record in which what it shares with its job and with others is held once: there may be 100,000."""
@@ -195,8 +200,8 @@ class Store:
         return job if isinstance(job, dict) else {}
 
     @contextmanager
-    def driver(self) -> Iterator[Path]:
-        """Show others that a harness is at work here; gives it a folder of its own, removed afterwards.
+    def driver(self, jobs: Iterable[Job]) -> Iterator[Path]:
+        """Show others that a harness is at work on ``jobs`` here; gives it a folder of its own, removed afterwards.
 
         Raises:
             StorageError: the store cannot be written.
@@ -205,6 +210,7 @@ class Store:
         folder = home / f"{owner.host}-{owner.pid}-{owner.started or int(time.time())}"
         make_folder(folder)
         self._sweep(home)
+        write_unflushed(str(folder / DRIVEN), "".join(f"{job.name}\n" for job in jobs))
         claim = claims.acquire(folder / "attempts")
         try:
             yield folder
@@ -213,9 +219,14 @@ class Store:
                 claim.rest()
             shutil.rmtree(folder, ignore_errors=True)
 
-    def driven(self) -> bool:
-        """Whether some harness is at work in this store."""
-        return any(self.lives(attempt) for attempt in map(_driver_claim, _folders(self.root / ".drivers")) if attempt)
+    def driven(self) -> set[str]:
+        """Names of the jobs that harnesses at work in this store see to, whatever has come of them."""
+        names: set[str] = set()
+        for folder in _folders(self.root / ".drivers"):
+            attempt = _driver_claim(folder)
+            if attempt and self.lives(attempt):
+                names.update((_read_text(str(folder / DRIVEN)) or "").splitlines())
+        return names
 
     def _at_work(self, directory: Path) -> bool:
         """Whether somebody alive has a run that is not finished."""

@@ -176,10 +176,10 @@ def test_shelving_never_overwrites_and_may_come_second(tmp_path):
     }
 
 
-def test_a_driver_shows_itself_and_cleans_up(runs, place):
+def test_a_driver_shows_itself_and_cleans_up(runs, place, job):
     assert not runs.driven()
-    with runs.driver() as folder:
-        assert runs.driven()
+    with runs.driver([job]) as folder:
+        assert runs.driven() == {job.name}
         assert folder.is_dir()
     assert not runs.driven()
     assert list((place.store / ".drivers").iterdir()) == []
@@ -192,7 +192,7 @@ def test_what_a_killed_driver_left_is_swept_when_it_is_old(runs, place):
         (home / "0001").write_text('{"host": "h", "machine": "m", "pid": 1, "started": "1"}')
     os.utime(home / "0001", (0, 0))
     os.utime(home.parent.parent / "new" / "attempts" / "0001", (time.time() - 3600,) * 2)
-    with runs.driver():
+    with runs.driver([]):
         assert (place.store / ".drivers" / "new").exists()
         assert not (place.store / ".drivers" / "old").exists()
 
@@ -205,7 +205,7 @@ def test_a_store_that_cannot_be_written_is_one_line(place, job, monkeypatch):
     with pytest.raises(StorageError, match=r"job\.json: No space left on device\. Free some space"):
         Store(place.store).prepare(job)
     (place.folder / "file").touch()
-    with pytest.raises(StorageError, match="Not a directory"), Store(place.folder / "file").driver():
+    with pytest.raises(StorageError, match="Not a directory"), Store(place.folder / "file").driver([]):
         pass
 
 

@@ -31,7 +31,9 @@ def test_status_of_a_selection_and_of_tasks_to_come(planned, capsys):
 def test_status_tells_queued_from_missing_while_a_harness_is_at_work(planned, runs, capsys):
     runs.prepare(planned.jobs[0])
     assert "q queued  " not in output(capsys, "status", "1").partition("✓ done")[0]
-    with runs.driver():
+    with runs.driver(planned.jobs[1:]):  # of another table, or with another --only
+        assert "q queued  " not in output(capsys, "status", "1").partition("✓ done")[0]
+    with runs.driver(planned.jobs[:1]):
         assert "q queued  " in output(capsys, "status", "1").partition("✓ done")[0]
 
 
