@@ -15,7 +15,7 @@ from ground.errors import UserError
 from pretrain.training.feeding import Feed
 from pretrain.training.loop import Trainer, make_loader
 from pretrain.views.dataset import Batch
-from pretrain.views.decoding import Pictures
+from pretrain.views.pictures import Pictures
 
 WARM = {"cuda": 5, "cpu": 1}
 """Steps at least before those that are timed: a step is recorded at the fourth."""

@@ -26,9 +26,9 @@ from pretrain import data
 from pretrain.config import PretrainConfig
 from pretrain.training.loop import Trainer, make_loader
 from pretrain.views import loading
-from pretrain.views.cache import Files, make
+from pretrain.views.cache import make
 from pretrain.views.dataset import Batch
-from pretrain.views.decoding import Pictures, Pixels
+from pretrain.views.pictures import Files, Picture, Pictures
 
 BATCH, STAND_IN_BATCH = {"cuda": 512, "cpu": 4}, 64
 INVENTED = 64
@@ -55,7 +55,7 @@ class Repeated:
     def __len__(self) -> int:
         return self.count
 
-    def __getitem__(self, index: int) -> Pixels:
+    def __getitem__(self, index: int) -> Picture:
         return self.pictures[index % len(self.pictures)]
 
 

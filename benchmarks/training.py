@@ -23,10 +23,10 @@ from pretrain.config import PretrainConfig
 from pretrain.model.student_teacher import StudentTeacher
 from pretrain.training.loop import Trainer
 from pretrain.view_config import Views
-from pretrain.views.cache import Files
 from pretrain.views.dataset import Batch, ViewsDataset
 from pretrain.views.geometry import Crop, draw_pair
 from pretrain.views.layout import Cut, Layout, Shown
+from pretrain.views.pictures import Files
 from pretrain.views.registry import build_layout
 
 STEPS_PER_EPOCH, EPOCHS = 231, 800

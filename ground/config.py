@@ -31,10 +31,13 @@ def not_identity(default: Any, **keywords: Any) -> Any:
     return Field(default, json_schema_extra={"identity": False}, **keywords)
 
 
-def later(default: Any, **keywords: Any) -> Any:
-    """A field that came after keys were given out: while at its default, which means "as before", it is left out of
-    them, so that no run there is loses its key."""
-    return Field(default, json_schema_extra={"identity": "unless default"}, **keywords)
+def later(before: Any, *, now: Any = None, **keywords: Any) -> Any:
+    """A field that came after keys were given out: while it says what held ``before``, it is left out of them, so that
+    no run there is loses its key. That is its default, unless another is given by ``now``."""
+    extra: dict[str, Any] = {"identity": "unless as before"}
+    if now is not None:
+        extra["before"] = before
+    return Field(before if now is None else now, json_schema_extra=extra, **keywords)
 
 
 def identity(model: BaseModel) -> Settings:
@@ -47,8 +50,10 @@ def _counts(model: BaseModel, name: str) -> bool:
     field = type(model).model_fields[name]
     declared = field.json_schema_extra
     rule = declared.get("identity", True) if isinstance(declared, dict) else True
-    if rule == "unless default":
-        return bool(_plain(getattr(model, name)) != _plain(field.get_default(call_default_factory=True)))
+    if rule == "unless as before":
+        assert isinstance(declared, dict)
+        before = declared.get("before", field.get_default(call_default_factory=True))
+        return bool(_plain(getattr(model, name)) != _plain(before))
     return bool(rule)
 
 

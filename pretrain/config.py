@@ -94,6 +94,9 @@ class Train(Strict):
     """Processes that cut views; 0 cuts in the training process, ``auto`` takes the cores that are ours."""
     cache: str = not_identity("off")
     """Folder for decoded images, so that each is decoded once, not every epoch; ``store`` is one in the run store."""
+    decode: Literal["shown", "whole"] = not_identity("shown")
+    """How much of a JPEG is decoded: what a sample's crops show, where a C compiler and libjpeg-turbo's headers are at
+    hand, or all of it. The same bits."""
     log_every: PositiveInt = not_identity(20)
     checkpoint_minutes: float = not_identity(10.0, gt=0)
     snapshot_epochs: int = not_identity(0, ge=0)

@@ -32,9 +32,9 @@ from pretrain.training.monitor import Monitor, Outcome
 from pretrain.training.optimizer import build_optimizer
 from pretrain.training.schedule import learning_rate, teacher_momentum
 from pretrain.views import loading, photometric
-from pretrain.views.dataset import Batch, StepSampler, ViewsDataset
-from pretrain.views.decoding import Pictures
+from pretrain.views.dataset import KEPT, Batch, StepSampler, ViewsDataset
 from pretrain.views.layout import Layout
+from pretrain.views.pictures import Pictures
 
 log = logging.getLogger(__name__)
 _DTYPE = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -212,8 +212,7 @@ def make_loader(trainer: Trainer, pixels: Pictures, first_step: int) -> DataLoad
     )
     workers, pinned = loading.workers(settings, trainer.device), trainer.device.type == "cuda"
     return DataLoader(
-        # A worker is at most two batches ahead of its last that was pinned: of three, nobody reads the one it fills.
-        ViewsDataset(pixels, trainer.layout, grid, trainer.seed, kept=3 if workers and pinned else 0),
+        ViewsDataset(pixels, trainer.layout, grid, trainer.seed, kept=KEPT if workers and pinned else 0),
         batch_size=None,  # an item of the data set is a batch
         sampler=sampler,
         num_workers=workers,

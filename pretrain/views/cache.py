@@ -29,29 +29,12 @@ from ground.config import digest
 from ground.errors import DataError, StorageError, UserError
 from ground.files import atomic_path, storage_errors, write_json
 from pretrain.views.decoding import Pixels, Size, header_size, read, shortened, written_at
+from pretrain.views.pictures import Files, Whole
 
 VERSION = 1
 PIECE = 64
 """Images that a process decodes before it notes them as done."""
 INDEX, PIXELS, DONE, WHOLE = "index.npy", "pixels", "done", "whole.json"
-
-
-class Files:
-    """The pixels of image files, decoded whenever they are asked for.
-
-    Args:
-        paths: the images.
-        side: their shorter side is at most this, if given.
-    """
-
-    def __init__(self, paths: Sequence[Path], side: int | None = None) -> None:
-        self.paths, self.side = paths, side
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: int) -> Pixels:
-        return read(self.paths[index], self.side)
 
 
 class Decoded:
@@ -63,9 +46,9 @@ class Decoded:
     def __len__(self) -> int:
         return len(self.places)
 
-    def __getitem__(self, index: int) -> Pixels:
+    def __getitem__(self, index: int) -> Whole:
         offset, width, height = self.places[index].tolist()
-        return self._bytes[offset : offset + 3 * width * height].reshape(height, width, 3)
+        return Whole(self._bytes[offset : offset + 3 * width * height].reshape(height, width, 3))
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_bytes"}
@@ -221,7 +204,7 @@ class _Writing(_Piecewise):
         with storage_errors(self.folder), open(self.folder / PIXELS, "r+b") as file:
             for member in self.members(number):
                 offset, width, height = self.index[member].tolist()
-                pixels = self.images[member]
+                pixels = read(self.images.paths[member], self.images.side)
                 if pixels.shape != (height, width, 3):
                     problem = f"is not {width} × {height} pixels large, as it was when the cache was begun"
                     raise DataError(self.images.paths[member], problem, f"Delete {self.folder} and run again.")

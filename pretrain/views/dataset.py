@@ -14,11 +14,11 @@ from torch.utils.data import Dataset, Sampler, get_worker_info
 
 from ground.errors import UserError
 from ground.seeding import generator
-from pretrain.views.cutting import cut_out
-from pretrain.views.decoding import Pictures
+from pretrain.views.cutting import cut_into
 from pretrain.views.draw import FIELDS, draw_photometric
-from pretrain.views.geometry import in_box_mask, intersection, overlap, signed_box
+from pretrain.views.geometry import Crop, covering, in_box_mask, intersection, overlap, signed_box
 from pretrain.views.layout import Layout
+from pretrain.views.pictures import Picture, Pictures
 
 Views = tuple[Tensor, ...]
 """One tensor for each view, the two crops of every recipe first."""
@@ -29,6 +29,19 @@ Place = tuple[int, int]
 """(epoch, sample index)."""
 ALIGNED = 64
 """Bytes: where a tensor may begin."""
+TOGETHER = 16
+"""Samples whose files are in memory at once."""
+KEPT = 3
+"""Batches of a worker's memory that are used in turn: it is at most two batches ahead of its last that was pinned, so
+nobody reads the one it fills."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One image of a sample: (view, crop) of all that is cut of it."""
+
+    picture: Picture
+    crops: list[tuple[int, Crop]]
 
 
 @dataclass
@@ -127,8 +140,11 @@ class ViewsDataset(Dataset[Batch | UserError]):
         batch = self._memory(places)
         rows = batch.arrays()
         try:
-            for row, (epoch, index) in enumerate(places):
-                self._fill(rows, row, epoch, index)
+            for start in range(0, len(places), TOGETHER):
+                some = range(start, min(start + TOGETHER, len(places)))
+                # A decoder leaves nothing of Python in a core's caches: what is drawn is drawn for several at once.
+                for row, parts in [(row, self._place(rows, row, *places[row])) for row in some]:
+                    self._cut(rows, row, parts)
         except UserError as error:
             return error
         return batch
@@ -166,24 +182,33 @@ class ViewsDataset(Dataset[Batch | UserError]):
             plan[name] = tuple(offsets)
         return Batch.within([index for _, index in places], _blank(end), plan)
 
-    def _fill(self, batch: Arrays, row: int, epoch: int, index: int) -> None:
-        """Write one sample into its row."""
+    def _place(self, batch: Arrays, row: int, epoch: int, index: int) -> list[_Part]:
+        """Draw one sample and write its row, but for the pixels: where these are to be had."""
         rng, layout = generator("view", self.seed, epoch, index), self.layout
-        image = self.images[index]
-        cuts = layout.cut(rng, index, (image.shape[1], image.shape[0]))
-        others = {cut.image: self.images[cut.image] for cut in cuts if cut.image is not None}
+        picture = self.images[index]
+        cuts = layout.cut(rng, index, picture.size)
+        pictures = {cut.image: picture if cut.image is None else self.images[cut.image] for cut in cuts}
         for view, (cut, shown) in enumerate(zip(cuts, layout.shown, strict=True)):
-            source = image if cut.image is None else others[cut.image]
-            pixels = cut_out(source, cut.crop, shown.size, layout.views.interpolation, layout.views.resampler)
-            batch["crops"][view][row] = pixels.transpose(2, 0, 1)
             batch["drawn"][view][row] = draw_photometric(rng, shown.photometric)
             batch["flips"][view][row] = cut.crop.flip
             batch["boxes"][view][row] = signed_box(cut.crop)
-            batch["sizes"][view][row] = source.shape[1], source.shape[0]
+            batch["sizes"][view][row] = pictures[cut.image].size
         pair = (cuts[0].crop, cuts[1].crop)
         for view, each in enumerate((pair, pair[::-1])):
             batch["masks"][view][row] = in_box_mask(intersection(*each), self.grid)
             batch["overlaps"][view][row] = overlap(*each)
+        crops = {image: [(view, cut.crop) for view, cut in enumerate(cuts) if cut.image == image] for image in pictures}
+        return [_Part(pictures[image], there) for image, there in crops.items()]
+
+    def _cut(self, batch: Arrays, row: int, parts: list[_Part]) -> None:
+        """Write the pixels of one sample into its row."""
+        views = self.layout.views
+        for part in parts:
+            shown = covering([crop for _, crop in part.crops])
+            pixels = part.picture.part(shown.box)
+            for view, crop in part.crops:
+                out = batch["crops"][view][row].transpose(1, 2, 0)
+                cut_into(out, pixels, crop.within(shown), views.interpolation, views.resampler)
 
 
 def _blank(size: int) -> Tensor:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -21,14 +20,6 @@ Pixels = NDArray[np.uint8]
 """An RGB image (H, W, 3)."""
 Size = tuple[int, int]
 """(width, height)."""
-
-
-class Pictures(Protocol):
-    """The pixels of a list of images; an item may raise a ``UserError``."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int) -> Pixels: ...
 
 
 def open_rgb(path: Path) -> Image.Image:
@@ -46,11 +37,20 @@ def decode(path: Path) -> Pixels:
     Raises:
         DataError: missing, truncated, or no image, naming the file.
     """
+    data = data_of(path)
+    with _faults_of(path), Image.open(io.BytesIO(data)) as image:
+        pixels = _libjpeg(data) if _plain_jpeg(image) and libjpeg_is_pillows() else None
+        return np.array(image.convert("RGB")) if pixels is None else pixels
+
+
+def data_of(path: Path) -> bytes:
+    """What the file holds.
+
+    Raises:
+        DataError: it is missing or cannot be read, naming it.
+    """
     with _faults_of(path):
-        data = path.read_bytes()
-        with Image.open(io.BytesIO(data)) as image:
-            pixels = _libjpeg(data) if _plain_jpeg(image) and libjpeg_is_pillows() else None
-            return np.array(image.convert("RGB")) if pixels is None else pixels
+        return path.read_bytes()
 
 
 def written_at(path: Path) -> int:

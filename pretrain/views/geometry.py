@@ -6,12 +6,14 @@ Follows the released PixCon loader (pangzss/PixCon mmselfsup/datasets/coco_coord
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pretrain.view_config import Views
+from pretrain.views.boxes import Box
 
 TRIES = 10
 
@@ -31,6 +33,22 @@ class Crop:
         width = min(self.x + self.w, other.x + other.w) - max(self.x, other.x)
         height = min(self.y + self.h, other.y + other.h) - max(self.y, other.y)
         return max(width, 0) * max(height, 0)
+
+    @property
+    def box(self) -> Box:
+        """(x, y, w, h)."""
+        return self.x, self.y, self.w, self.h
+
+    def within(self, other: Crop) -> Crop:
+        """The same pixels, counted from the corner of ``other``."""
+        return replace(self, x=self.x - other.x, y=self.y - other.y)
+
+
+def covering(crops: Sequence[Crop]) -> Crop:
+    """The smallest rectangle that covers all of them, not mirrored."""
+    x, y = min(crop.x for crop in crops), min(crop.y for crop in crops)
+    right, bottom = max(crop.x + crop.w for crop in crops), max(crop.y + crop.h for crop in crops)
+    return Crop(x, y, right - x, bottom - y)
 
 
 def central_crop(width: int, height: int, ratio: tuple[float, float]) -> Crop:

@@ -13,7 +13,8 @@ from ground.progress import Report
 from pretrain import data
 from pretrain.config import PretrainConfig, Train
 from pretrain.views import cache as caching
-from pretrain.views.decoding import Pictures
+from pretrain.views import region
+from pretrain.views.pictures import Files, Pictures
 
 log = logging.getLogger(__name__)
 MOST_WORKERS = 16
@@ -45,9 +46,11 @@ def pixels(
     Raises:
         UserError: see ``cache.make``; ``store`` without a store.
     """
-    files = caching.Files(images, config.views.shorten)
+    files = Files(images, config.views.shorten, config.train.decode == "shown")
     where = config.train.cache
     if where == "off":
+        if files.partly and region.why_not():
+            log.info("JPEGs are decoded whole, crops or not, which takes longer: %s", region.why_not())
         return files
     if where == "store" and home is None:
         raise ConfigError("train.cache", "there is no run store here", "Name a folder.")

@@ -7,17 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from pretrain.view_config import Jitter, Photometric, Spanning, Views
-from pretrain.views.geometry import Crop, draw_pair
+from pretrain.views.geometry import covering, draw_pair
 from pretrain.views.layout import Cut, Layout, Shown
 
 PLAIN = Photometric(jitter=Jitter(probability=0), gray=0, blur=0, solarize=0)
-
-
-def spanning(first: Crop, second: Crop) -> Crop:
-    """The smallest crop that covers both, not mirrored."""
-    x, y = min(first.x, second.x), min(first.y, second.y)
-    right, bottom = max(first.x + first.w, second.x + second.w), max(first.y + first.h, second.y + second.h)
-    return Crop(x, y, right - x, bottom - y)
 
 
 class TwoCropsAndSpan(Layout):
@@ -33,4 +26,4 @@ class TwoCropsAndSpan(Layout):
     def cut(self, rng: np.random.Generator, index: int, size: tuple[int, int]) -> list[Cut]:
         """See ``Layout.cut``."""
         pair = draw_pair(rng, *size, self.views)
-        return [Cut(crop) for crop in (*pair, spanning(*pair))]
+        return [Cut(crop) for crop in (*pair, covering(pair))]

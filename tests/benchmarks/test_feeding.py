@@ -12,7 +12,7 @@ from benchmarks.delivery import ROUNDS, StandIn, Turn, delivered, held
 from benchmarks.input_pipeline import written
 from benchmarks.training import build, settings
 from ground.errors import DataError
-from pretrain.views.cache import Files
+from pretrain.views.pictures import Files
 
 CPU = torch.device("cpu")
 TOY = Options(size="toy", device="cpu", repeats=2)

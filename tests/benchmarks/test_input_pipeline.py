@@ -7,7 +7,7 @@ import pytest
 from benchmarks import input_pipeline, input_published
 from benchmarks.base import Options
 from pretrain import recipes
-from pretrain.views.cache import Files
+from pretrain.views.pictures import Files
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_it_runs_at_toy_size_and_names_what_it_skips(without_albumentations):
 
 def test_the_published_pipeline_gives_normalised_views_of_all_images(tmp_path):
     paths = input_pipeline.written(tmp_path, 2)
-    assert Files(paths)[0].shape == (480, 640, 3)
+    assert Files(paths)[0].size == (640, 480)
     views = input_published.pipeline("SlotCon", recipes.resolve("slotcon", {}).views, paths, None)()
     assert [tuple(view.shape) for view in views] == [(2, 3, 224, 224)] * 2
     assert all(-2.2 < float(view.min()) < float(view.max()) < 2.7 for view in views)

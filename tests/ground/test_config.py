@@ -40,6 +40,14 @@ def test_identity_leaves_out_a_later_field_while_it_means_as_before():
     assert identity(Grown(depth=3, extra={"a": 1})) == {"rate": 0.1, "depth": 3, "extra": {"a": 1}}
 
 
+def test_identity_holds_a_later_field_that_is_otherwise_now_and_leaves_it_out_where_it_is_set_back():
+    class Grown(Inner):
+        way: str = later("slow", now="fast")
+
+    assert identity(Grown()) == {"rate": 0.1, "way": "fast"}
+    assert identity(Grown(way="slow")) == identity(Inner())
+
+
 @pytest.mark.parametrize(
     ("settings", "line"),
     [

@@ -9,10 +9,10 @@ from ground.errors import DataError
 from ground.seeding import generator
 from pretrain import data, recipes
 from pretrain.views import layout
-from pretrain.views.cache import Files
 from pretrain.views.dataset import ViewsDataset
 from pretrain.views.decoding import open_rgb
 from pretrain.views.geometry import Crop, draw_pair
+from pretrain.views.pictures import Files
 from pretrain.views.registry import build_layout
 
 
@@ -61,7 +61,7 @@ def test_a_decompression_bomb_is_named(tmp_path, monkeypatch):
 def test_views_are_cut_and_resized_as_the_released_loader_does(tmp_path):
     """torchvision's ``resized_crop`` on the decoded image: cut first, then Pillow's antialiased bilinear."""
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)).save(tmp_path / "a.png")
-    views = recipes.resolve("pixcon-sr", {"views": {"size": 32}}).views
+    views = recipes.resolve("pixcon-sr", {"views": {"size": 32, "resampler": "pillow"}}).views
     shown = ViewsDataset(Files([tmp_path / "a.png"]), build_layout(views, {}), 1, seed=0)[[(0, 0)]].crops
     for crop, pixels in zip(draw_pair(generator("view", 0, 0, 0), 120, 90, views), shown, strict=True):
         expected = reference.resized_crop(open_rgb(tmp_path / "a.png"), crop.y, crop.x, crop.h, crop.w, [32, 32])

@@ -17,8 +17,8 @@ from pretrain.prepare.ragged import Ragged
 from pretrain.run import BACKBONE
 from pretrain.training.export import export_backbone
 from pretrain.training.loop import Trainer, exported
-from pretrain.views.cache import Files
 from pretrain.views.dataset import ViewsDataset
+from pretrain.views.pictures import Files
 from pretrain.views.registry import build_layout
 from transfer.weights import load_backbone
 

@@ -14,10 +14,11 @@ from ground import cores
 from pretrain import data
 from pretrain.config import Train
 from pretrain.training.loop import make_loader
-from pretrain.views import loading
-from pretrain.views.cache import Files
-from pretrain.views.dataset import Batch, StepSampler, ViewsDataset
+from pretrain.views import loading, region
+from pretrain.views.dataset import TOGETHER, Batch, StepSampler, ViewsDataset
 from pretrain.views.layout import TwoCrops
+from pretrain.views.pictures import Files, Jpeg
+from pretrain.views.registry import build_layout
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
@@ -43,6 +44,30 @@ def test_batches_of_used_memory_are_those_of_new_memory_if_each_is_copied_in_tim
         assert all(map(torch.equal, copies, tensors(expected)))
         seen += 1
     assert seen == 15
+
+
+@pytest.mark.skipif(bool(region.why_not()), reason=f"images are decoded whole here: {region.why_not()}")
+@pytest.mark.parametrize("recipe", ["pixcon-sr", "odin"])  # two crops; two and what spans them
+def test_how_much_of_an_image_is_decoded_changes_nothing(tiny, photos, recipe):
+    paths, views = list(data.images(photos)), tiny(recipe).views
+    partly, whole = (ViewsDataset(Files(paths, None, given), build_layout(views, {}), 2, 3) for given in (True, False))
+    assert isinstance(partly.images[0], Jpeg)
+    places = [(epoch, index) for epoch in range(3) for index in range(len(paths))]
+    assert len(places) > 2 * TOGETHER
+    assert all(map(torch.equal, tensors(partly[places]), tensors(whole[places])))
+
+
+@pytest.mark.parametrize(
+    ("missing", "asked", "lines"), [("no cc", "shown", 1), ("", "shown", 0), ("no cc", "whole", 0)]
+)
+def test_that_images_are_decoded_whole_is_said_once_where_it_was_not_asked(
+    tiny, photos, monkeypatch, caplog, missing, asked, lines
+):
+    monkeypatch.setattr(region, "why_not", lambda: missing)
+    config = tiny("byol", {"train": {"decode": asked}})
+    with caplog.at_level("INFO"):
+        loading.pixels(config, list(data.images(photos)), [photos], None, lambda *_, **__: None)
+    assert [record.getMessage().endswith("longer: no cc") for record in caplog.records] == [True] * lines
 
 
 def test_used_memory_is_used_again_after_as_many_batches_as_are_kept(dataset):

@@ -14,19 +14,18 @@ from pretrain.branches.label_maps import shared_lengths, transfer_labels
 from pretrain.branches.object_masks import ObjectMasksBranch
 from pretrain.model.student_teacher import StudentTeacher
 from pretrain.run import run
-from pretrain.views.cache import Files
 from pretrain.views.dataset import ViewsDataset
-from pretrain.views.geometry import Crop
+from pretrain.views.geometry import Crop, covering
+from pretrain.views.pictures import Files
 from pretrain.views.registry import build_layout
-from pretrain.views.spanning import spanning
 
 DISCOVERY = {"clusters": 3, "samples": 4, "iterations": 3, "refresh_epochs": 1}
 SMALL = {"views": {"extra": {"size": 128}}, "model": {"branches": {"objects": {"discovery": DISCOVERY}}}}
 
 
 def test_the_span_is_the_smallest_crop_that_covers_both():
-    assert spanning(Crop(10, 20, 30, 5, flip=True), Crop(0, 22, 15, 40)) == Crop(0, 20, 40, 42)
-    assert spanning(Crop(3, 4, 50, 60), Crop(5, 6, 7, 8, flip=True)) == Crop(3, 4, 50, 60)
+    assert covering([Crop(10, 20, 30, 5, flip=True), Crop(0, 22, 15, 40)]) == Crop(0, 20, 40, 42)
+    assert covering([Crop(3, 4, 50, 60), Crop(5, 6, 7, 8, flip=True)]) == Crop(3, 4, 50, 60)
 
 
 def test_the_span_comes_as_view_2_plain_and_the_crops_as_without_it(tmp_path, tiny):

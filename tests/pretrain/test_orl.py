@@ -21,8 +21,8 @@ from pretrain.run import BACKBONE, run
 from pretrain.training.export import NETWORK, export_network
 from pretrain.view_config import OBJECTS
 from pretrain.views.boxes import ious
-from pretrain.views.cache import Files
 from pretrain.views.dataset import ViewsDataset
+from pretrain.views.pictures import Files
 from pretrain.views.registry import build_layout
 
 SIZE = (64, 48)

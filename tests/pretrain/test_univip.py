@@ -20,10 +20,10 @@ from pretrain.prepare import selective_search
 from pretrain.prepare.ragged import Ragged
 from pretrain.run import run
 from pretrain.views.boxes import ious
-from pretrain.views.cache import Files
 from pretrain.views.dataset import ViewsDataset
 from pretrain.views.geometry import Crop
 from pretrain.views.instances import draw_scenes, random_box, shared, within
+from pretrain.views.pictures import Files
 from pretrain.views.registry import build_layout
 
 
