@@ -68,7 +68,7 @@ class Fast(Strict):
     colours: bool = later(True)
     """Photometric work of a view in at most four passes over memory (Triton)."""
     optimizer: bool = later(True)
-    """SGD in one kernel."""
+    """SGD in one kernel; LARS, where the loss is scaled, without a wait for the device in every step."""
     recompute: bool = not_identity(True)
     """Outputs of inner norms are worked out again in backward instead of kept: the same bits, less memory."""
     graph: bool = later(True)

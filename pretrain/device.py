@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 from torch import Tensor
 
@@ -20,10 +22,15 @@ def choose(wanted: str, field: str) -> torch.device:
 
 
 def be_reproducible(device: torch.device) -> None:
-    """Have torch give the same bits each time: on CUDA where it can, with a warning where not."""
+    """Have torch give the same bits each time: on CUDA where it can, with a warning where not.
+
+    Called before the first work on ``device``: cuBLAS reads its setting once.
+    """
     torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
     # Nothing here reads what it has not written, and filling costs a pass over memory.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
 def moved(values: Tensor, device: torch.device) -> Tensor:

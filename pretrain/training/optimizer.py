@@ -22,12 +22,12 @@ def build_optimizer(
     Args:
         optim: the recipe's.
         parameters: what is trained.
-        fused: SGD in one kernel.
+        fused: SGD in one kernel; LARS under a loss scaler without a look at its gradients on the host.
     """
     momentum, decay = optim.momentum, optim.weight_decay
     if isinstance(optim, optim_config.Lars):
         eta, epsilon = optim.eta, optim.epsilon
-        return Lars(parameters, optim.lr, momentum=momentum, weight_decay=decay, eta=eta, epsilon=epsilon)
+        return Lars(parameters, optim.lr, momentum=momentum, weight_decay=decay, eta=eta, epsilon=epsilon, fused=fused)
     parameters = list(parameters)
     optimizer = torch.optim.SGD(parameters, optim.lr, momentum, weight_decay=decay, fused=fused or None)
     ways = [{name: group[name] for name in ("fused", "foreach")} for group in optimizer.param_groups]

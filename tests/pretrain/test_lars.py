@@ -96,10 +96,11 @@ def test_a_restored_state_goes_on_in_the_same_bits():
     assert all(torch.equal(a, b) for a, b in zip(parameters, copies, strict=True))
 
 
-def test_the_loss_scaler_takes_its_scale_off_first_and_skips_what_overflowed():
+@pytest.mark.parametrize("fused", [False, True])
+def test_the_loss_scaler_takes_its_scale_off_first_and_skips_what_overflowed(fused):
     parameters, steps = _draw()
     copies, _ = _draw()
-    plain, scaled = _optimizer(parameters), _optimizer(copies)
+    plain, scaled = _optimizer(parameters), _optimizer(copies, fused=fused)
     scaler = GradScaler("cpu", init_scale=1024.0)
     _step(plain, parameters, 1.0, steps[0])
     for factor in (float("inf"), 1.0):
@@ -109,8 +110,34 @@ def test_the_loss_scaler_takes_its_scale_off_first_and_skips_what_overflowed():
         copies[0].grad *= factor
         scaler.step(scaled)
         scaler.update()
-    assert all(torch.equal(a, b) for a, b in zip(parameters, copies, strict=True))
+    if fused:  # rounds once more
+        assert all(torch.allclose(a, b, rtol=1e-6, atol=0) for a, b in zip(parameters, copies, strict=True))
+    else:
+        assert all(torch.equal(a, b) for a, b in zip(parameters, copies, strict=True))
     assert scaler.get_scale() == 512.0
+
+
+@pytest.mark.parametrize("before", [0, 2])
+@pytest.mark.parametrize("bad", [float("inf"), float("nan")])
+def test_a_step_that_is_skipped_on_the_device_changes_no_bit(before, bad):
+    parameters, steps = _draw()
+    optimizer, scaler = _optimizer(parameters, fused=True), GradScaler("cpu", init_scale=1024.0)
+    for number, gradients in enumerate(steps[: before + 1]):
+        held = [parameter.detach().clone() for parameter in parameters]
+        buffers = [
+            optimizer.state[parameter].get("momentum_buffer", torch.zeros(())).clone() for parameter in parameters
+        ]
+        scale = scaler.scale(torch.ones(()))
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient * scale
+        if number == before:
+            parameters[0].grad.view(-1)[0] = bad
+        scaler.step(optimizer)
+        scaler.update()
+    assert scaler.get_scale() == 512.0
+    for parameter, old, buffer in zip(parameters, held, buffers, strict=True):
+        assert torch.equal(parameter, old)
+        assert torch.equal(optimizer.state[parameter]["momentum_buffer"], buffer.expand_as(parameter))
 
 
 def test_settings_choose_the_optimiser_and_defaults_are_the_released_ones():

@@ -45,6 +45,17 @@ def test_a_step_waits_for_no_value_of_the_device(recipe, step):
     assert step(recipe).recipe == recipe
 
 
+def test_nor_does_one_of_lars_under_a_loss_scaler(step, monkeypatch):
+    from pretrain.training import loop
+
+    plain = loop.build_optimizer
+    monkeypatch.setattr(loop, "build_optimizer", lambda *given, fused: plain(*given, fused=True))
+    assert step("pixpro", precision="fp16").optim.kind == "lars"
+    monkeypatch.setattr(loop, "build_optimizer", plain)
+    with pytest.raises(RuntimeError, match=r"item\(\) cannot be called on meta tensors"):
+        step("pixpro", precision="fp16")
+
+
 @pytest.mark.parametrize("recipe", ["pixcon-sr", "univip"])
 def test_nor_does_one_of_the_plain_ways(recipe, step):
     assert step(recipe, fast=False).recipe == recipe
