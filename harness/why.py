@@ -100,7 +100,9 @@ def locate(layout: Layout, row: str, column: str, address: str) -> Address:
         ConfigError: there is none, or several rows or columns have this label.
     """
     labels = distinct(layout.rows)
-    rows = [each for each in layout.rows if _same(row, each.label, each.recipe, labels[each.recipe])]
+    # As its recipe is written, a row is that one, however alike another's label is: `pixcon-sr` beside `PixCon-SR`.
+    rows = [each for each in layout.rows if row == each.recipe]
+    rows = rows or [each for each in layout.rows if _same(row, each.label, each.recipe, labels[each.recipe])]
     columns = [each for each in layout.columns if _same(column, *_names(each))]
     if not rows:
         names = [name for each in layout.rows for name in (each.label, each.recipe)]

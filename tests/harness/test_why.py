@@ -176,6 +176,15 @@ def test_rows_of_one_label_are_told_apart():
     assert why.locate(table, *str(found).split("/")[1:], "") == found
 
 
+@pytest.mark.parametrize("name", layout.names())
+def test_every_cell_is_found_by_its_recipe(name):
+    table = layout.load(name)
+    for row in table.rows:
+        for column in table.columns:
+            words = f"{column.group} {column.label}".strip()
+            assert why.locate(table, row.recipe, words, "") == why.Address(table, row, column)
+
+
 def test_numbers_that_were_edited_are_found(planned, finished, capsys):
     path = finished.directory(planned.jobs[1]) / "record.json"
     record = json.loads(path.read_text())
