@@ -51,6 +51,20 @@ def test_a_profile_may_guess_for_each_task_and_an_import_takes_next_to_nothing()
     assert estimates.seconds(replace(PARENT, kind="import")) == INITIAL_SECONDS
 
 
+def test_a_guess_for_a_task_is_stretched_as_those_for_other_tasks_were():
+    """Or a machine with other work on it, or a slower one, is believed to be done with every new task at once."""
+    estimates = Estimates(Seconds(pretrain=60, transfer=30, tasks={"voc": 20, "coco": 40, "city": 0}))
+    coco = replace(JOBS[1], task="coco")
+    for seconds in (50, 60, 90):
+        estimates.add(JOBS[1], seconds)
+    estimates.add(replace(JOBS[1], task="city"), 7)
+    assert (estimates.seconds(coco), estimates.measured(coco)) == (120, False)
+    assert estimates.seconds(replace(coco, config={"model": {"backbone": "resnet50"}})) == 40
+    assert (estimates.seconds(replace(coco, task="ade")), estimates.seconds(PARENT)) == (30, 60)
+    estimates.add(coco, 44)
+    assert estimates.seconds(coco) == 44
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [(0.42, "0.4 s"), (12, "12 s"), (200, "3 min 20 s"), (7500, "2 h 05 min"), (59.7, "1 min 00 s")],
