@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ground.errors import ConfigError
 from pretrain.inputs import BoxFilter
 from pretrain.prepare import selective_search
 from pretrain.prepare.selection import distinct
@@ -28,12 +27,9 @@ class InstancesLayout(Layout):
 
     def __init__(self, views: Views, extra: InstanceViews, inputs: dict[str, Path]) -> None:
         super().__init__(views, inputs)
-        if PROPOSALS not in inputs:
-            remedy = "Run the recipe through the harness: it makes them first."
-            raise ConfigError(f"inputs.{PROPOSALS}", "the regions to cut instances from are missing", remedy)
         self.extra = extra
         self.shown += extra.count * (Shown(extra.size, views.first),)
-        self.boxes = selective_search.load(inputs[PROPOSALS])
+        self.boxes = selective_search.load(self.input(PROPOSALS, "the regions to cut instances from"))
         self.images = len(self.boxes)
 
     def cut(self, rng: np.random.Generator, index: int, size: tuple[int, int]) -> list[Cut]:

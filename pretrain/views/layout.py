@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ground.errors import ConfigError
 from pretrain.view_config import Photometric, Views
 from pretrain.views.geometry import Crop, draw_pair
 
@@ -41,8 +42,19 @@ class Layout(ABC):
     """How many images it knows cuts of, if it does not draw them all."""
 
     def __init__(self, views: Views, inputs: dict[str, Path]) -> None:
-        self.views = views
+        self.views, self.inputs = views, inputs
         self.shown = (Shown(views.size, views.first), Shown(views.size, views.second))
+
+    def input(self, role: str, what: str) -> Path:
+        """The run directory of an input without which it cannot cut.
+
+        Raises:
+            ConfigError: there is none; ``what`` says what is missing for which use.
+        """
+        if role not in self.inputs:
+            remedy = "Run the recipe through the harness: it makes them first."
+            raise ConfigError(f"inputs.{role}", f"{what} are missing", remedy)
+        return self.inputs[role]
 
     @abstractmethod
     def cut(self, rng: np.random.Generator, index: int, size: tuple[int, int]) -> list[Cut]:

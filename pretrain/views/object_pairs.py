@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ground.errors import ConfigError
 from pretrain.prepare import found
 from pretrain.view_config import OBJECTS, ObjectPairViews, Views
 from pretrain.views.boxes import Box, jittered
@@ -24,12 +23,9 @@ class ObjectPairsLayout(Layout):
 
     def __init__(self, views: Views, extra: ObjectPairViews, inputs: dict[str, Path]) -> None:
         super().__init__(views, inputs)
-        if OBJECTS not in inputs:
-            remedy = "Run the recipe through the harness: it makes them first."
-            raise ConfigError(f"inputs.{OBJECTS}", "the regions to cut patches from are missing", remedy)
         self.extra = extra
         self.shown += 2 * (Shown(extra.size, views.first), Shown(extra.size, views.second))
-        self.found = found.load(inputs[OBJECTS])
+        self.found = found.load(self.input(OBJECTS, "the regions to cut patches from"))
         self.images = len(self.found.boxes)
 
     def cut(self, rng: np.random.Generator, index: int, size: tuple[int, int]) -> list[Cut]:

@@ -6,10 +6,11 @@ cityscapes/gtFine/train/aachen/aachen_000000_000019_gtFine_labelIds.png       as
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from transfer.layouts import label_maps
-from transfer.layouts.label_maps import LabelledSet, Pair, WithSets
+from transfer.layouts.label_maps import LabelledSet, Pair
 
 PLACES = ("cityscapes", "Cityscapes", "CityScapes")
 REMEDY = "Unpack leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip into cityscapes/ below the data root."
@@ -70,16 +71,7 @@ def folders(root: Path, set_name: str) -> tuple[Path, Path, Path]:
     return folder, folder / "leftImg8bit" / split, folder / "gtFine" / split
 
 
-def check(config: WithSets, root: Path) -> None:
-    """See `label_maps.check`."""
-    label_maps.check(listed, config, root)
-
-
-def counts(config: WithSets, root: Path) -> dict[str, int]:
-    """See `label_maps.counts`."""
-    return label_maps.counts(listed, config, root)
-
-
-def fingerprint(config: WithSets, root: Path) -> str:
-    """See `label_maps.fingerprint`."""
-    return label_maps.fingerprint(listed, config, root)
+# What every layout gives `transfer.data`.
+check = partial(label_maps.check, listed)
+counts = partial(label_maps.counts, listed)
+fingerprint = partial(label_maps.fingerprint, listed)

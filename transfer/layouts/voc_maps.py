@@ -8,10 +8,11 @@ VOC2012/SegmentationClassAug/2008_000002.png    of the lists with `aug` in their
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from transfer.layouts import label_maps, voc
-from transfer.layouts.label_maps import LabelledSet, Pair, WithSets
+from transfer.layouts.label_maps import LabelledSet, Pair
 
 IGNORED = 255
 KNOWN = frozenset({*range(len(voc.CLASSES) + 1), IGNORED})
@@ -59,16 +60,7 @@ def remedy(set_name: str) -> str:
     return _SBD if "aug" in set_name else "Unpack the data set's trainval archive again, or name a list it has."
 
 
-def check(config: WithSets, root: Path) -> None:
-    """See `label_maps.check`."""
-    label_maps.check(listed, config, root)
-
-
-def counts(config: WithSets, root: Path) -> dict[str, int]:
-    """See `label_maps.counts`."""
-    return label_maps.counts(listed, config, root)
-
-
-def fingerprint(config: WithSets, root: Path) -> str:
-    """See `label_maps.fingerprint`."""
-    return label_maps.fingerprint(listed, config, root)
+# What every layout gives `transfer.data`.
+check = partial(label_maps.check, listed)
+counts = partial(label_maps.counts, listed)
+fingerprint = partial(label_maps.fingerprint, listed)

@@ -35,3 +35,16 @@ def task(request):
 @pytest.fixture
 def voc():
     return small("voc_segmentation")
+
+
+@pytest.fixture
+def scope():
+    """mmsegmentation's names, as a run has them."""
+    from transfer.segmentation import fine_tune  # noqa: F401  # makes mmsegmentation importable
+    from transfer.segmentation.isolation import isolated
+
+    with isolated():
+        from mmengine.registry import DefaultScope
+
+        DefaultScope.get_instance("test", scope_name="mmseg")
+        yield

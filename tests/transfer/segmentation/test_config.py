@@ -3,7 +3,7 @@
 import pytest
 import torch
 from mmengine.optim import OptimWrapper
-from mmengine.registry import MODELS, PARAM_SCHEDULERS, DefaultScope
+from mmengine.registry import MODELS, PARAM_SCHEDULERS
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from torch.nn import functional as F
@@ -14,15 +14,9 @@ from transfer import tool
 from transfer.protocol import Share
 from transfer.segmentation import fine_tune  # noqa: F401  # makes mmsegmentation importable
 from transfer.segmentation.config import settings
-from transfer.segmentation.isolation import isolated
 from transfer.tasks import resolve
 
-
-@pytest.fixture(autouse=True)
-def scope():
-    with isolated():
-        DefaultScope.get_instance("test", scope_name="mmseg")
-        yield
+pytestmark = pytest.mark.usefixtures("scope")
 
 
 @pytest.fixture

@@ -6,25 +6,18 @@ import numpy as np
 import pytest
 import torch
 from mmengine.dataset import ConcatDataset
-from mmengine.registry import DefaultScope
 from mmengine.structures import PixelData
 
 from transfer.protocol import Share
 from transfer.segmentation import fine_tune  # noqa: F401  # makes mmsegmentation importable
 from transfer.segmentation.config import settings
 from transfer.segmentation.data import DATASETS
-from transfer.segmentation.isolation import isolated
 from transfer.segmentation.sampler import PlaceSampler
 
 LOADING = [{"type": "LoadImageFromFile"}, {"type": "LoadAnnotations"}]
 
 
-@pytest.fixture(autouse=True)
-def scope():
-    """mmsegmentation's names, as a run has them."""
-    with isolated():
-        DefaultScope.get_instance("test", scope_name="mmseg")
-        yield
+pytestmark = pytest.mark.usefixtures("scope")
 
 
 @pytest.fixture
