@@ -15,6 +15,7 @@ from torch.utils.data import Dataset, Sampler, get_worker_info
 from ground.errors import UserError
 from ground.seeding import generator
 from pretrain.views.cutting import cut_into
+from pretrain.views.decoding import Pixels
 from pretrain.views.draw import FIELDS, draw_photometric
 from pretrain.views.geometry import Crop, covering, in_box_mask, intersection, overlap, signed_box
 from pretrain.views.layout import Layout
@@ -30,7 +31,7 @@ Place = tuple[int, int]
 ALIGNED = 64
 """Bytes: where a tensor may begin."""
 TOGETHER = 16
-"""Samples whose files are in memory at once."""
+"""Samples whose files and pixels are in memory at once."""
 KEPT = 3
 """Batches of a worker's memory that are used in turn: it is at most two batches ahead of its last that was pinned, so
 nobody reads the one it fills."""
@@ -38,10 +39,12 @@ nobody reads the one it fills."""
 
 @dataclass(frozen=True)
 class _Part:
-    """One image of a sample: (view, crop) of all that is cut of it."""
+    """One image of the sample in that row of a batch: (view, crop) of all that is cut of it, and what covers them."""
 
+    row: int
     picture: Picture
     crops: list[tuple[int, Crop]]
+    shown: Crop
 
 
 @dataclass
@@ -142,9 +145,11 @@ class ViewsDataset(Dataset[Batch | UserError]):
         try:
             for start in range(0, len(places), TOGETHER):
                 some = range(start, min(start + TOGETHER, len(places)))
-                # A decoder leaves nothing of Python in a core's caches: what is drawn is drawn for several at once.
-                for row, parts in [(row, self._place(rows, row, *places[row])) for row in some]:
-                    self._cut(rows, row, parts)
+                # What each of these leaves in a core's caches is of no use to the next: it is done for several samples.
+                parts = [part for row in some for part in self._place(rows, row, *places[row])]
+                pixels = [part.picture.part(part.shown.box) for part in parts]
+                for part, shown in zip(parts, pixels, strict=True):
+                    self._cut(rows, part, shown)
         except UserError as error:
             return error
         return batch
@@ -198,17 +203,14 @@ class ViewsDataset(Dataset[Batch | UserError]):
             batch["masks"][view][row] = in_box_mask(intersection(*each), self.grid)
             batch["overlaps"][view][row] = overlap(*each)
         crops = {image: [(view, cut.crop) for view, cut in enumerate(cuts) if cut.image == image] for image in pictures}
-        return [_Part(pictures[image], there) for image, there in crops.items()]
+        return [_Part(row, pictures[image], cut, covering([crop for _, crop in cut])) for image, cut in crops.items()]
 
-    def _cut(self, batch: Arrays, row: int, parts: list[_Part]) -> None:
-        """Write the pixels of one sample into its row."""
+    def _cut(self, batch: Arrays, part: _Part, pixels: Pixels) -> None:
+        """Write the crops of one image into their places; ``pixels`` are those of ``part.shown``."""
         views = self.layout.views
-        for part in parts:
-            shown = covering([crop for _, crop in part.crops])
-            pixels = part.picture.part(shown.box)
-            for view, crop in part.crops:
-                out = batch["crops"][view][row].transpose(1, 2, 0)
-                cut_into(out, pixels, crop.within(shown), views.interpolation, views.resampler)
+        for view, crop in part.crops:
+            out = batch["crops"][view][part.row].transpose(1, 2, 0)
+            cut_into(out, pixels, crop.within(part.shown), views.interpolation, views.resampler)
 
 
 def _blank(size: int) -> Tensor:
