@@ -46,6 +46,8 @@ def evaluate(options: Namespace) -> int:
         return commands.preview(wanted, options)
     for other in others:
         _put_aside(store, other)
+    # What shows these jobs and no others, for whoever does not stay.
+    options.tables, options.recipes = _numbers(options), [options.name]
     plan, code = commands.bring(lambda: planning.build(wanted), options)
     if code <= 1:
         built = tabulate.filled(plan, store, status.survey(store, plan.jobs))
@@ -81,14 +83,19 @@ def _request(options: Namespace, job: Job) -> Request:
     )
 
 
-def _where(options: Namespace) -> str:
+def _numbers(options: Namespace) -> list[str]:
     """The tables that have a column of the tasks."""
     from results import layout
 
     tasks = set(commands.names(options.tasks))
-    numbers = [name.removeprefix("table") for name in layout.names() if tasks & set(layout.load(name).tasks)]
+    return [name.removeprefix("table") for name in layout.names() if tasks & set(layout.load(name).tasks)]
+
+
+def _where(options: Namespace) -> str:
+    """Where the row stands beside the paper's."""
     given = {"--profile": options.profile, "--data": options.data, "--store": options.store}
     usual = {"--profile": "smoke", "--data": None, "--store": "runs"}
     words = [word for name, value in given.items() if value != usual[name] for word in (name, value)]
     more = "".join(f" {shlex.quote(word)}" for word in (*words, *(w for o in options.overrides for w in ("--set", o))))
-    return f"Beside the paper's: harness table N{more}, for N = {', '.join(numbers)}." if numbers else ""
+    numbers = ", ".join(options.tables)
+    return f"Beside the paper's: harness table N{more}, for N = {numbers}." if numbers else ""

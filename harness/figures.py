@@ -198,6 +198,7 @@ def _pretrained(wanted: Request, recipes: Sequence[str], options: Namespace) -> 
     """The plan of these pre-trainings, run as far as it goes, and the exit code."""
     if not recipes:
         return planning.pretrainings(wanted, ()), 0
+    options.recipes = [",".join(recipes)]  # by which `status` shows them, for whoever does not stay
     return commands.bring(lambda: planning.pretrainings(wanted, recipes), options)
 
 

@@ -20,11 +20,20 @@ def again(options: Namespace) -> str:
 
 
 def status(options: Namespace) -> str:
-    """The command that shows the jobs that were asked for, and no others."""
-    return shlex.join(["harness", "status", *getattr(options, "tables", ()), *_selection(options), *place(options)])
+    """The command that shows the jobs that were asked for, and no others; the same again where no table has them."""
+    return _about(options, "status") if options.tables else again(options)
 
 
-def place(options: Namespace) -> list[str]:
+def cancel(options: Namespace) -> str:
+    """The command that takes them out of the queue; the whole store's where no table has them."""
+    return _about(options, "cancel") if options.tables else shlex.join(["harness", "cancel", *_place(options)])
+
+
+def _about(options: Namespace, command: str) -> str:
+    return shlex.join(["harness", command, *options.tables, *_selection(options), *_place(options)])
+
+
+def _place(options: Namespace) -> list[str]:
     """Where the jobs are."""
     return ["--cluster", str(options.cluster), "--store", str(options.store)]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 import time
 from argparse import Namespace
@@ -173,8 +172,7 @@ def _left_alone(driver: Driver, survey: Survey, options: Namespace, kept: str) -
         room = " (max_jobs of the cluster profile are in the queue)" if outlook.full(survey, driver.cluster) else ""
         who = "" if lines or kept.startswith("nobody") else f"; {kept}"
         lines.append(f"NOT submitted: {missing} jobs{room}; run again: {going_on.again(options)}{who}")
-    where = shlex.join(going_on.place(options))
-    return [*lines, f"How it stands: {going_on.status(options)}. To take it back: harness cancel {where}"]
+    return [*lines, f"How it stands: {going_on.status(options)}. To take it back: {going_on.cancel(options)}"]
 
 
 def check(options: Namespace, cluster: Cluster) -> None:

@@ -100,7 +100,7 @@ def test_ctrl_c_leaves_the_jobs_where_they_are_and_says_how_to_go_on(command, sl
     assert slurm.cancelled == []
     assert "The jobs stay in the queue" in errors
     assert "harness run 1 --profile toy.yaml --cluster of.yaml" in errors
-    assert "harness cancel --cluster of.yaml --store runs" in errors
+    assert "harness cancel 1 --profile toy.yaml --cluster of.yaml --store runs" in errors
 
 
 def test_detached_it_returns_at_once_and_says_who_looks_after_the_jobs(command, slurm, place):
@@ -145,7 +145,8 @@ def test_the_command_that_shows_how_it_stands_is_whole(command):
     _, errors = command("--detach", "--only", "byol", "--set", "pretrain.train.epochs=2", "--seed", "3")
     assert (
         "How it stands: harness status 1 --profile toy.yaml --only byol --seed 3 --set pretrain.train.epochs=2 "
-        "--cluster of.yaml --store runs. To take it back: harness cancel --cluster of.yaml --store runs"
+        "--cluster of.yaml --store runs. To take it back: harness cancel 1 --profile toy.yaml --only byol --seed 3 "
+        "--set pretrain.train.epochs=2 --cluster of.yaml --store runs"
     ) in errors
 
 
