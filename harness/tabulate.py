@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from argparse import Namespace
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ground.errors import ConfigError
 from harness import aging, departures, imports, profiles, status
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from results.runs import Run
     from results.table import Table
 
+CLASSES = "iou.json"
+"""What a segmentation leaves of each class."""
 SUFFIXES = {".txt": "text", ".md": "markdown", ".csv": "csv", ".tex": "latex", ".html": "html", ".json": "json"}
 
 
@@ -161,4 +164,20 @@ def observation(plan: Plan, store: Store, job: Job, look: Look, pretraining: int
         pretraining=pretraining,
         seed=job.seed,
         curve=str(done.get("curve", "")) if done else "",
+        constant=done is not None and _constant(store, job, done),
+        failure=look.error_kind if look.state == "failed" else "",
     )
+
+
+def _constant(store: Store, job: Job, record: Mapping[str, Any]) -> bool:
+    """Whether one class everywhere would do as well as a segmentation: it is right in that class alone, and every pixel
+    is labelled so, by it or in truth."""
+    if CLASSES not in record["outputs"]:
+        return False
+    try:
+        told = json.loads((store.directory(job) / CLASSES).read_text(encoding="utf-8"))
+        right = [each for each in told if each["intersection"] > 0]
+        others = sum(each["union"] for each in told if each["intersection"] == 0)
+        return len(right) == 1 and bool(right[0]["union"] == right[0]["intersection"] + others)
+    except (OSError, ValueError, KeyError, TypeError):  # gone or broken: `why --verify` says so
+        return False

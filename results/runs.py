@@ -46,6 +46,10 @@ class Run:
     """What tells repeats apart."""
     curve: str = ""
     """SHA-256 over the losses of all its steps; empty where it has none."""
+    constant: bool = False
+    """Whether it did no better than the answer that is one class everywhere."""
+    failure: str = ""
+    """Class of a failure: ``diverged``, ``data``, …; empty unless it failed."""
 
 
 class RunsError(UserError):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
+from results.labels import distinct
 from results.layout import Column, Layout, Row, reference
 from results.published import Published
 from results.runs import Run, check, done, duplicates, mixtures, value
@@ -28,6 +29,9 @@ SINGLE = "A cell of one run has no ±."
 
 SHOWN = 3
 """Failed runs that a table names."""
+
+MARK = "!"
+"""Beside a cell some of whose runs have learnt nothing."""
 
 Statistics = dict[tuple[str, str, str], tuple[float, float | None, tuple[float, ...], int]]
 """(recipe, task, metric) → mean, sample standard deviation (None for one value), the values, number of runs."""
@@ -53,6 +57,10 @@ class Cell:
     """What mean and std are of: the runs of one pre-training or, where there are several, each one's mean."""
     pretrainings: int = 1
     """Pre-trainings behind the cell. They are never pooled with their fine-tunings."""
+    zeros: int = 0
+    """Finished runs that ended at 0; like those of ``constants`` they count as every other run does."""
+    constants: int = 0
+    """Others of them that did no better than one class everywhere (`Run.constant`)."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +149,14 @@ def build(
         lines=lines,
         comparable=not departures,
         overrides=tuple(overrides),
-        notes=(*warning, *layout.notes, *notes, *chain.from_iterable(copied.values()), *_caveats(lines, shown)),
+        notes=(
+            *warning,
+            *layout.notes,
+            *notes,
+            *chain.from_iterable(copied.values()),
+            *_nothing_learnt(layout, lines),
+            *_caveats(lines, shown),
+        ),
         baseline=layout.baseline if layout.baseline in layout.recipes else next(iter(layout.recipes), ""),
         deviations=layout.deviations,
     )
@@ -186,7 +201,10 @@ class _Behind:
         if place in self.copied:
             return Cell(None, None, 0, wanted, "duplicate", own, there)
         mean, std, values, n = self.statistics.get((*place, column.metric), (None, None, (), 0))
-        return Cell(mean, std, n, wanted, _state(own, n, wanted), own, there, values, several)
+        zeros = [run for run in done(own) if value(run, column.metric) == 0]
+        constants = sum(run.constant for run in done(own) if run not in zeros)
+        state = _state(own, n, wanted)
+        return Cell(mean, std, n, wanted, state, own, there, values, several, len(zeros), constants)
 
 
 def _aggregate(layout: Layout, finished: Sequence[Run], several: Collection[tuple[str, str]]) -> Statistics:
@@ -255,6 +273,38 @@ def _spreads(cells: Sequence[Cell]) -> list[str]:
     return said
 
 
+def _nothing_learnt(layout: Layout, lines: Sequence[Line]) -> list[str]:
+    """A note on each number of runs that have learnt nothing, with the cells that it is of."""
+    labels = distinct(line.row for line in lines)
+    found: dict[str, dict[str, list[str]]] = {}
+    for line in lines:
+        for column, cell in zip(layout.columns, line.cells, strict=True):
+            for number, what in (
+                (cell.zeros, "ended at 0"),
+                (cell.constants, "did no better than one class everywhere"),
+            ):
+                if number:
+                    cells = found.setdefault(f"{number} of {cell.n} runs {what}", {})
+                    cells.setdefault(f"{labels[line.row.recipe]}, {column.task}", []).append(column.metric)
+    said = []
+    for words, cells in found.items():
+        where = "; ".join(f"{cell} {' '.join(metrics)}" for cell, metrics in cells.items())
+        said.append(f"{MARK}: {words}, and count like the others: {where}.")
+    return said
+
+
+def _failures(runs: Iterable[Run]) -> list[str]:
+    """A line for each class of failure, with some of its runs."""
+    failed: dict[str, list[str]] = {}
+    for run in runs:
+        if run.state == "failed":
+            failed.setdefault(f" ({run.failure})" if run.failure else "", []).append(run.path)
+    return [
+        f"Failed{kind}: {', '.join(paths[:SHOWN])}{f' and {len(paths) - SHOWN} more' if len(paths) > SHOWN else ''}."
+        for kind, paths in failed.items()
+    ]
+
+
 def _caveats(lines: Sequence[Line], runs: Sequence[Run]) -> list[str]:
     cells = [cell for line in lines for cell in line.cells]
     caveats = []
@@ -267,8 +317,5 @@ def _caveats(lines: Sequence[Line], runs: Sequence[Run]) -> list[str]:
         caveats.append(f"Fine-tuned and evaluated with {_tools(runs)}.")
         caveats.append("Seeds label repeats: on a CPU the same versions give the same bits, a GPU may not.")
     caveats += mixtures(runs)
-    failed = [run.path for run in runs if run.state == "failed"]
-    if failed:
-        more = f" and {len(failed) - SHOWN} more" if len(failed) > SHOWN else ""
-        caveats.append(f"Failed: {', '.join(failed[:SHOWN])}{more}.")
+    caveats += _failures(runs)
     return caveats

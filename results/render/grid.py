@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from results.table import SINGLE, Cell, Line, Table
+from results.table import MARK, SINGLE, Cell, Line, Table
 
 if TYPE_CHECKING:
     from results.judgement import ColumnJudgement
@@ -98,11 +98,13 @@ def verdict(column: ColumnJudgement, recipe: str) -> str:
 
 
 def ours(cell: Cell, decimals: int, deviations: bool = True) -> str:
-    """``57.12 ± 0.30``, with ``(3/5)`` when the runs are not as many as asked for; without a run, the state."""
+    """``57.12 ± 0.30``, with ``(3/5)`` when the runs are not as many as asked for and ``!`` when some have learnt
+    nothing; without a run, the state."""
     if cell.mean is None:
         return "—" if cell.state == "missing" else cell.state
     std = cell.std if deviations else None
-    return number(cell.mean, std, decimals) + (f" ({cell.n}/{cell.expected})" if cell.n != cell.expected else "")
+    some = f" ({cell.n}/{cell.expected})" if cell.n != cell.expected else ""
+    return number(cell.mean, std, decimals) + some + (f" {MARK}" if cell.zeros or cell.constants else "")
 
 
 def published(cell: Cell, decimals: int) -> str:

@@ -33,7 +33,8 @@ def json(table: Table) -> str:
 
 def _cell(table: Table, place: int, cell: Cell) -> dict[str, Any]:
     column = table.columns[place]
-    kept = {name: getattr(cell, name) for name in ("mean", "std", "n", "expected", "state", "values", "pretrainings")}
+    names = ("mean", "std", "n", "expected", "state", "values", "pretrainings", "zeros", "constants")
+    kept = {name: getattr(cell, name) for name in names}
     return {
         "task": column.task,
         "metric": column.metric,

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from ground import stopping
-from ground.errors import DataError, StorageError
+from ground.errors import DataError, DivergedError, StorageError
 from ground.files import write_json
 
 
@@ -39,6 +39,7 @@ def chain(name, start, steps, out, report):
         errors = {
             "data": DataError("scenes/1.jpg", "is truncated", "Replace it."),
             "storage": StorageError("x", "full", "Free."),
+            "diverged": DivergedError("iteration 3", "loss nan on images 1.jpg", "Lower the learning rate."),
         }
         raise errors.get(kind) or RuntimeError(f"a bug in {name}")
     eat = control() / f"eat.{name}"
