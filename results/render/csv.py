@@ -12,14 +12,19 @@ from results.table import Table
 
 if TYPE_CHECKING:
     from results.judgement import ColumnJudgement
+    from results.statistics.estimates import Interval
 
-JUDGED = ("difference", "difference_p", "difference_state", "verdict")
-"""From the baseline, p after Holm, what that says; and the cell beside the paper's."""
+JUDGED = (
+    *("difference", "difference_low", "difference_high", "difference_p", "difference_state"),
+    *("verdict", "verdict_difference", "verdict_low", "verdict_high", "verdict_p_different", "verdict_p_equivalent"),
+)
+"""From the baseline, its 95 % interval, p after Holm, what that says; and the cell beside the paper's, likewise, with
+TOST's p. Where only directions are judged the verdict is a word alone."""
 
 
 def wide(table: Table) -> str:
-    """One line for each row; ten fields for each column, and four more of the statistics if the
-    table has them. ``std`` is over ``pretrainings`` where there are several, else over ``n``. Empty: no number."""
+    """One line for each row; ten fields for each column, and those of ``JUDGED`` if the table has
+    statistics. ``std`` is over ``pretrainings`` where there are several, else over ``n``. Empty: no number."""
     header = ["table", "profile", "comparable", "overrides", "data", "tool", "method", "recipe", "pretrain_data"]
     for column in table.columns:
         name = f"{column.task}.{column.metric}"
@@ -42,22 +47,36 @@ def wide(table: Table) -> str:
 
 
 def _judged(column: ColumnJudgement, recipe: str) -> list[object]:
-    less, beside = column.differences.get(recipe), column.verdicts.get(recipe) or column.directions.get(recipe)
-    return [*((less.difference, less.adjusted, less.state) if less else [None] * 3), beside.state if beside else None]
+    """The fields of ``JUDGED``, of a cell."""
+    less, paper, way = column.differences.get(recipe), column.verdicts.get(recipe), column.directions.get(recipe)
+    fields: list[object] = [None] * 5
+    if less is not None:
+        fields = [less.difference, *_ends(less.interval), less.adjusted, less.state]
+    if paper is None:
+        return [*fields, way.state if way else None, *[None] * 5]
+    return [*fields, paper.state, paper.difference, *_ends(paper.interval), paper.p_different, paper.p_equivalent]
+
+
+def _ends(interval: Interval | None) -> tuple[float | None, float | None]:
+    return (interval.low, interval.high) if interval else (None, None)
 
 
 def long(table: Table) -> str:
-    """One line for each run and metric, finished or not."""
+    """One line for each run and metric, finished or not; with statistics, those of its cell on each of its lines."""
     header = ["table", "method", "recipe", "pretrain_data", "task", "metric", "pretraining", "run", "state", "value"]
     header += ["profile", "overrides", "data", "tool", "device", "key", "path"]
+    header += ["baseline", *JUDGED] if table.judgement else []
     lines: list[list[object]] = []
     for line in table.lines:
-        for column, cell in zip(table.columns, line.cells, strict=True):
+        for place, (column, cell) in enumerate(zip(table.columns, line.cells, strict=True)):
+            judged: list[object] = []
+            if table.judgement:
+                judged = [table.judgement.baseline, *_judged(table.judgement.columns[place], line.row.recipe)]
             for run in cell.runs:
                 what = [table.name, line.row.label, run.recipe, line.row.pretrain_data, run.task, column.metric]
                 number = run.metrics.get(column.metric)
                 where = [run.profile, " ".join(table.overrides), run.data, run.tool, run.device, run.key, run.path]
-                lines.append([*what, run.pretraining, run.run, run.state, number, *where])
+                lines.append([*what, run.pretraining, run.run, run.state, number, *where, *judged])
     return _write(header, lines)
 
 
