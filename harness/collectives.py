@@ -12,7 +12,6 @@ from math import inf, log2
 from typing import Literal
 
 Algorithm = Literal["ring", "tree"]
-MICROSECOND = 1e-6
 
 
 @dataclass(frozen=True)

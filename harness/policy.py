@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Literal
 
 from harness.jobs import Job
 from harness.store import Store, shelve
 
 Policy = Literal["missing", "retry", "force", "never"]
-POLICIES: tuple[str, ...] = get_args(Policy)
 MENDED_OUTSIDE = frozenset({"storage", "memory", "node"})
 """Failures of the machine, not of the job: they are tried again by every policy that runs anything."""
 

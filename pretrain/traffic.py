@@ -58,11 +58,6 @@ class Traffic:
     """Whether the backbone's batch norms span processes."""
     gatherings: tuple[Gathering, ...]
 
-    @property
-    def gradient_bytes(self) -> int:
-        """Reduced over all processes once a step."""
-        return FLOAT * sum(layer.parameters for layer in (*self.backbone, *self.heads))
-
 
 def of(config: PretrainConfig) -> Traffic:
     """The traffic of a recipe that trains."""

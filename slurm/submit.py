@@ -19,11 +19,6 @@ GRACE_SECONDS = 60.0
 REMEDY = "Mend the cluster profile: partition, account, qos, kinds, options."
 
 
-def chunks(tasks: Sequence[Task], size: int) -> list[tuple[Task, ...]]:
-    """Tasks in arrays of at most ``size``, in order."""
-    return [tuple(tasks[start : start + size]) for start in range(0, len(tasks), size)]
-
-
 def submit(
     home: Path,
     cluster: Cluster,

@@ -180,12 +180,6 @@ def test_a_machine_without_slurm_is_told_so(tmp_path, monkeypatch):
     assert not (tmp_path / "home").exists()
 
 
-def test_tasks_are_split_in_order():
-    tasks = [Task(str(index), ()) for index in range(5)]
-    assert [len(each) for each in submit.chunks(tasks, 2)] == [2, 2, 1]
-    assert [task for each in submit.chunks(tasks, 2) for task in each] == tasks
-
-
 EVENTS = ("os.mkdir", "os.rename", "os.link", "os.remove", "open", "subprocess.Popen")
 
 
