@@ -18,7 +18,7 @@ def machine(monkeypatch, tmp_path):
     [("", "", 16), ("max 100000", "", 16), ("350000 100000", "", 4), ("50000 100000", "", 1), ("", "6", 6),
      ("200000 100000", "6", 2), ("", "64", 16), ("odd", "none", 16)],
 )  # fmt: skip
-def test_the_least_of_affinity_quota_and_slurm(monkeypatch, quota, slurm, expected):
+def test_cores_are_the_least_of_affinity_quota_and_slurm(monkeypatch, quota, slurm, expected):
     cores.QUOTA.write_text(quota)
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", slurm)
     assert cores.usable() == expected

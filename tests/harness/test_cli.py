@@ -123,7 +123,7 @@ def test_commands_that_run_nothing_import_nothing_heavy(arguments, tmp_path):
     assert not loaded & heavy
 
 
-def test_listing_and_showing(place, capsys):
+def test_recipes_and_settings_are_listed_and_shown(place, capsys):
     assert cli.main(["recipes", *TOY]) == 0
     assert capsys.readouterr().out.splitlines()[1].split() == ["byol", "BYOL", *"123", "coco", "a", "toy", "2", *"+28"]
     assert cli.main(["show", "recipe", "byol", "--set", "byol.train.epochs=7", *TOY]) == 0

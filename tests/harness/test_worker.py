@@ -178,7 +178,7 @@ def test_a_record_holds_the_waiting_where_the_room_measures_it(runs, planned, mo
     assert [runs.look(job).state for job in (parent, child)] == ["done", "done"]
 
 
-def test_no_job_no_work(tmp_path):
+def test_a_folder_without_a_job_is_refused(tmp_path):
     with pytest.raises(StorageError, match=r"job\.json"):
         worker.execute(tmp_path)
 

@@ -72,7 +72,7 @@ def test_coordinates_far_from_the_other_view_do_not_count():
         ([0.9, 0.5, 0.5, 0.5], [1, 0, 0, 0], [1, 0, 0, 0]),  # 0 / 0 in the released code
     ],
 )
-def test_semantic_weights_of_known_cases(similarity, in_box, expected):
+def test_semantic_weights_are_those_of_known_cases(similarity, in_box, expected):
     weights = semantic_weights(torch.tensor([similarity]), torch.tensor([in_box], dtype=torch.bool), 2.0)
     assert weights[0].tolist() == pytest.approx(expected, abs=1e-5)
 

@@ -87,7 +87,7 @@ def test_orl_trains_and_resumes_in_the_same_bits(tiny, photos, tmp_path, killed_
     assert not (tmp_path / "whole" / NETWORK).exists()
 
 
-def test_it_accumulates(tiny, photos, tmp_path):
+def test_orl_accumulates_gradients_over_micro_batches(tiny, photos, tmp_path):
     inputs, _ = made(tmp_path, images=20)
     metrics = run(
         tiny("orl", {**PATCHES, "train": {"accumulate": 2, "epochs": 1}}), seed=0, folders=[photos],

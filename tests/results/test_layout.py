@@ -17,7 +17,7 @@ def test_a_layout_shows_every_cell_of_its_table_once_and_in_order(number):
     assert [cell for cell in shown if cell is not None] == [cell for cell in published.load() if cell.table == number]
 
 
-def test_table_1_row_by_row():
+def test_table_1_has_the_papers_rows_and_a_floor():
     table = layout.load("table1")
     assert table.recipes == (
         *("byol", "mocov2plus", "orl", "odin", "slotcon", "pixcon-sim", "pixcon-coord", "pixcon-sr"),

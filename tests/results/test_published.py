@@ -52,7 +52,7 @@ def test_later_tables_repeat_tables_1_to_3_rounded_to_one_decimal():
     assert compared == 3 * 3 + 7 * 3  # one row of Tables 4, 5, 6 in three metrics; three rows of Table 7 in seven
 
 
-def test_some_cells_as_the_supplement_prints_them():
+def test_some_cells_are_as_the_supplement_prints_them():
     best = find(1, "PixCon-SR", "COCO", "voc_detection", "AP")
     assert (best.mean, best.std, best.runs, best.source) == (57.55, 0.25, 5, "measured")
     cited = find(7, "UniVIP", "COCO+", "voc_detection", "AP75")

@@ -54,7 +54,7 @@ def test_every_cell_knows_its_runs_and_its_published_value(table):
         (["done"] * 5, "done"),
     ],
 )
-def test_the_state_of_a_cell(table_of, one, states, state):
+def test_a_cell_is_in_the_most_telling_state_of_its_runs(table_of, one, states, state):
     table = table_of([one(index=index, state=each) for index, each in enumerate(states)])
     assert cell(table, "byol").state == state
 

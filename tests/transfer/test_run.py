@@ -125,7 +125,7 @@ def test_images_without_objects_are_tested_and_not_trained_on(fine_tune, voc_roo
     assert "000013" in {row[0] for row in json.loads((folder / "detections.json").read_text())}
 
 
-def test_it_learns(fine_tune, tiny):
+def test_fine_tuning_learns(fine_tune, tiny):
     """A hundred steps on eleven images bring the loss down; random samples and sizes make single losses noisy."""
     schedule = tiny.schedule.model_copy(update={"iterations": 100, "steps": (80,), "batch": 4, "base_lr": 0.04})
     losses = []

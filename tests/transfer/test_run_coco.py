@@ -91,7 +91,7 @@ def test_bad_labels_stop_before_anything_is_written(fine_tune, coco_root, tmp_pa
     assert not (tmp_path / "out").exists()
 
 
-def test_it_learns(fine_tune, tiny_coco):
+def test_fine_tuning_learns(fine_tune, tiny_coco):
     """Seventy steps on eleven images bring the losses of regions and masks down."""
     schedule = tiny_coco.schedule.model_copy(update={"iterations": 70, "steps": (60,), "batch": 4, "base_lr": 0.04})
     _, folder = fine_tune("out", schedule=schedule, checkpoint_every=1000)

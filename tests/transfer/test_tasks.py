@@ -107,7 +107,7 @@ def test_detectron2_is_chosen_where_it_is_and_can(monkeypatch):
     assert tool.choose(resolve("voc_detection", {"tool": "torchvision"})) == "torchvision"
 
 
-def test_detectron2_asked_for_in_vain(monkeypatch):
+def test_detectron2_asked_for_in_vain_is_refused(monkeypatch):
     present(monkeypatch)
     assert tool.choose(resolve("voc_detection", {})) == "torchvision"
     with pytest.raises(ConfigError, match="PYTHONPATH"):

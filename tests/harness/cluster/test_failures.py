@@ -53,7 +53,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("outcome", "seen"), CASES)
-def test_the_class_of_an_ending(outcome, seen):
+def test_an_ending_is_classed_by_what_was_seen_of_it(outcome, seen):
     found, words = classify(seen)
     assert found == outcome
     assert words

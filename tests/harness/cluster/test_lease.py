@@ -24,7 +24,7 @@ def elsewhere(path, age=0.0):
     os.utime(path, (time.time() - age, time.time() - age))
 
 
-def test_one_holder_at_a_time_and_the_next_one_after_it(tmp_path):
+def test_there_is_one_holder_at_a_time_and_the_next_one_after_it(tmp_path):
     with lease.held(tmp_path / "lease", 0) as first:
         assert first.holds()
         with lease.held(tmp_path / "lease", 0) as second:

@@ -58,6 +58,6 @@ def test_a_gpu_that_the_profile_does_not_give_is_named(pretrain):
         needs.request(pretrain, cluster(Resources(gpus=0)))
 
 
-def test_kinds_with_gpus():
+def test_kinds_that_are_given_gpus_are_known():
     assert needs.on_gpus(cluster()) == {"prepare", "pretrain", "transfer"}
     assert needs.on_gpus(Cluster(description="without")) == set()

@@ -21,7 +21,7 @@ def test_status_shows_every_run(place, planned, runs, capsys):
     assert lines["ORL"] == ["not", "implemented"]
 
 
-def test_status_of_a_selection_and_of_tasks_to_come(planned, capsys):
+def test_status_shows_a_selection_and_tasks_to_come(planned, capsys):
     selected = output(capsys, "status", "1", "--only", "byol")
     assert "PixCon-SR" not in selected
     assert "3 jobs: 3 missing" in selected

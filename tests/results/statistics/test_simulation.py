@@ -99,7 +99,7 @@ def test_a_faithful_column_is_called_different_in_five_percent_of_tables():
     assert wrong / count < 0.05 + band(0.05, count)
 
 
-def test_components_of_variance_and_their_intervals():
+def test_components_of_variance_are_found_and_their_intervals_cover_them():
     truth = {"pre-training": 0.6, "fine-tuning seed": 0.3, "residual": 0.2}
     draw = np.random.default_rng(29)
     count, found, covered = 300, [], np.zeros(3)

@@ -27,7 +27,7 @@ from transfer.tasks import resolve
         (22000, 2e-4),
     ],
 )
-def test_the_rate_of_the_paper(iteration, expected):
+def test_the_rate_follows_the_papers_schedule(iteration, expected):
     assert math.isclose(rate(resolve("voc_detection", {}).schedule, iteration), expected, rel_tol=1e-9)
 
 
@@ -49,7 +49,7 @@ def test_the_whole_backbone_is_trained(tiny):
     assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum()] == []
 
 
-def test_region_losses_by_hand():
+def test_region_losses_are_those_worked_out_by_hand():
     logits = torch.zeros(4, 3)
     deltas = torch.zeros(4, 12)
     deltas[1, 4:8] = torch.tensor([1.0, -2.0, 0.5, 0.0])  # row 1 is of class 1

@@ -205,7 +205,7 @@ def one_class(objects, detections):
     return images, Detections(np.array(place), np.full(len(place), 7), np.array(score, np.float32), corners)
 
 
-def test_by_hand():
+def test_precision_and_recall_are_those_worked_out_by_hand():
     """Two objects; a hit, its duplicate, then the second: precision 1, 1/2, 2/3 at recall 1/2, 1/2, 1."""
     box = (11.0, 11.0, 30.0, 30.0)
     images, found = one_class([[box], [box]], [(0, 0.9, box), (0, 0.8, box), (1, 0.7, box)])

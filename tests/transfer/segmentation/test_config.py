@@ -121,7 +121,7 @@ def test_void_pixels_count_in_the_mean_of_the_loss(as_mmengine, void_in_mean):
     assert found.item() == pytest.approx((total / (50 if void_in_mean else 30)).item(), rel=1e-6)
 
 
-def test_the_network_of_ade20k(as_mmengine):
+def test_ade20ks_network_has_two_convolutions_and_an_auxiliary_head(as_mmengine):
     head, auxiliary = (as_mmengine(resolve("ade20k", {})).model[name] for name in ("decode_head", "auxiliary_head"))
     built, second = MODELS.build(head), MODELS.build(auxiliary)
     assert [conv.conv.weight.shape[:2] for conv in built.convs] == [(512, 2048), (512, 512)]

@@ -52,7 +52,7 @@ def test_equals_mmsegmentations_before_it_rounds(predictions):
     assert round(ours["mIoU"], 2) == pytest.approx(theirs["mIoU"], abs=1e-9)
 
 
-def test_equals_counting_by_hand(predictions):
+def test_ious_equal_counting_by_hand(predictions):
     predicted, labels = (
         np.concatenate([part.numpy().ravel() for part in of_images])
         for of_images in zip(*map(maps, predictions), strict=True)

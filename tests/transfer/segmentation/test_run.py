@@ -206,7 +206,7 @@ def test_a_test_set_without_a_label_has_no_score(voc, fine_tune, copy):
         fine_tune(voc, "out", data=copy)
 
 
-def test_it_learns(voc, fine_tune):
+def test_fine_tuning_learns(voc, fine_tune):
     """A hundred steps bring the loss down."""
     losses = []
 
