@@ -82,13 +82,14 @@ class Trainer:
                 numbers = self._step(iteration, next(stream), sgd)
                 for name, value in numbers.items():
                     curves.add_scalar(f"train/{name}", value, iteration + 1)
+                # Before the checkpoint: what goes on from it does not tell of this step again.
+                self.report(iteration + 1, self.total, loss=numbers["loss"], lr=numbers["lr"])
                 stop, last = stopping.asked(), iteration + 1 == schedule.iterations
                 if (iteration + 1) % self.config.checkpoint_every == 0 or last or stop:
                     checkpoint.save(path, iteration + 1, parts)
                     curves.flush()
                 if stop and not last:
                     raise Stopped(stop)
-                self.report(iteration + 1, self.total, loss=numbers["loss"], lr=numbers["lr"])
         numbered = enumerate(islice(stream, schedule.precise_bn_iterations), schedule.iterations)
         renew(self.model, self._unlearnt, numbered)
 
