@@ -118,7 +118,7 @@ class Leave(Hook):
 class Tell(Hook):
     """The first process reports every iteration and test image and writes TensorBoard curves."""
 
-    priority = "LOWEST"  # after the checkpoint of the same iteration
+    priority = "LOW"  # before the checkpoint of the same iteration: what goes on from it does not tell of it again
 
     def __init__(self, report: Report, folder: Path, iterations: int) -> None:
         self.report, self.folder, self.iterations = report, folder, iterations

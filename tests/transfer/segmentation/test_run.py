@@ -58,6 +58,20 @@ def test_asked_to_stop_it_saves_and_goes_and_ends_in_the_same_bits(voc, fine_tun
     assert same(folder, again)
 
 
+def test_an_iteration_is_told_before_the_checkpoint_that_holds_it(voc, fine_tune, tmp_path):
+    """Or a run that is killed between the two lacks a step in its curve."""
+    path, told = tmp_path / "out" / "checkpoint.pt", []
+
+    def report(step, total, **numbers):
+        if "loss" in numbers:
+            told.append((step, torch.load(path, weights_only=True)["meta"]["iter"] if path.exists() else 0))
+
+    fine_tune(voc, "out", report=report)
+    assert [step for step, _ in told] == [1, 2, 3, 4, 5, 6]
+    assert all(saved < step for step, saved in told)
+    assert told[-1][1] > 0
+
+
 def test_what_a_run_leaves_and_says(task, fine_tune, capfd):
     heard = []
     metrics, folder = fine_tune(task, "out", report=lambda step, total, **numbers: heard.append((step, total, numbers)))
