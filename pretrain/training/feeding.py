@@ -116,6 +116,8 @@ class Pace:
     def _advice(self) -> str:
         views, train = self._config.views, self._config.train
         harmless = [f"train.workers above {self._workers} if cores are idle"]
+        if train.decode != "shown":
+            harmless.append("train.decode: shown")
         if train.cache == "off":
             harmless.append("train.cache: store, which keeps decoded images on disk")
         changing = ["views.resampler: torch"] if views.resampler != "torch" else []

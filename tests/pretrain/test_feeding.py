@@ -147,15 +147,16 @@ def test_much_waiting_is_said_once_with_what_helps(looks, caplog, shares, settin
 
 
 def test_the_advice_says_what_changes_pixels_and_leaves_out_what_is_done_already(looks, caplog):
-    looks([0, 0.5])
+    looks([0, 0.5], views={"resampler": "pillow"}, train={"decode": "whole"})
     plain = caplog.messages[-1]
     harmless, changing = plain.split("What changes pixels")
     assert "train.workers above 3" in harmless
+    assert "train.decode: shown" in harmless
     assert "train.cache: store" in harmless
     assert "views.resampler: torch; views.shorten" in changing
     looks([0, 0.5], views={"resampler": "torch", "shorten": 320}, train={"cache": "store"})
     assert caplog.messages[-1].endswith("What helps and changes no result: train.workers above 3 if cores are idle.")
-    looks([0, 0.5], recipe="univip")  # whose regions lie in images of their own size
+    looks([0, 0.5], recipe="univip", views={"resampler": "pillow"})  # whose regions lie in images of their own size
     assert caplog.messages[-1].endswith("What changes pixels, and so the run's key: views.resampler: torch.")
 
 
