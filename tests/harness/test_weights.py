@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ground.backbones import build
-from harness import cli
+from harness import cli, subcommands
 from transfer.weights import imported
 from transfer.weights.exporting import LAYOUTS, loading
 from transfer.weights.formats import FORMATS
@@ -26,8 +26,8 @@ def file(tmp_path):
 
 
 def test_the_command_line_offers_every_format_and_layout():
-    assert set(cli.WEIGHTS_FORMATS) == {each.name for each in FORMATS}
-    assert set(cli.WEIGHTS_LAYOUTS) == set(LAYOUTS)
+    assert set(subcommands.WEIGHTS_FORMATS) == {each.name for each in FORMATS}
+    assert set(subcommands.WEIGHTS_LAYOUTS) == set(LAYOUTS)
 
 
 def test_a_file_is_looked_into(file, capsys):
