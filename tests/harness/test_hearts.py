@@ -125,8 +125,8 @@ def test_who_looks_again_and_again_sees_through_a_clock_that_is_off(place, plann
     store, job = Store(place.store), planned.jobs[0]
     store.prepare(job)
     with Elsewhere(store.directory(job) / "attempts", off):
-        place.wait_until(lambda: store.look(job).state == "running")
-    place.wait_until(lambda: store.look(job).state == "interrupted")
+        assert place.wait_until(lambda: store.look(job).state == "running")
+    assert place.wait_until(lambda: store.look(job).state == "interrupted")
 
 
 @pytest.mark.parametrize(("age", "alive"), [(-90, False), (-30, True), (30, True), (90, False)])
