@@ -19,10 +19,9 @@ from pretrain.views.pictures import Pictures
 
 WARM = {"cuda": 5, "cpu": 1}
 """Steps at least before those that are timed: a step is recorded at the fourth."""
-WARM_ROUNDS = {"cuda": 3, "cpu": 1}
-"""Batches of each worker before those that are timed: where memory is pinned it is new in the first three."""
-ROUNDS = 3
-"""Batches of each worker that are timed."""
+WARM_ROUNDS, ROUNDS = {"cuda": 2, "cpu": 1}, {"cuda": 2, "cpu": 3}
+"""Batches of each worker before those that are timed, and timed. Where memory is pinned, that of a worker's first three is
+new to it, and it is at its third when its second is taken."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def delivered(trainer: Trainer, pictures: Pictures, use: Callable[[Batch], objec
     """
     workers, device = int(trainer.config.train.workers), trainer.device
     first = max(WARM_ROUNDS[device.type] * workers, WARM[device.type])
-    last = first + ROUNDS * workers
+    last = first + ROUNDS[device.type] * workers
     feed, marks = Feed(make_loader(trainer, pictures, 0), device), []
     for number, batch in enumerate(feed):
         if isinstance(batch, UserError):

@@ -124,9 +124,10 @@ class _Comparison:
 
     def _turn(self) -> Iterator[tuple[Way, str, Turn]]:
         yield HELD, TRAINER, self._ready()
-        simulated = self._device.type == "cpu"
-        for way in WAYS[:2] if self._options.size == "toy" else WAYS:
-            if not simulated or way[1] == self._config.views.resampler:  # a step on a CPU takes seconds
+        simulated, own = self._device.type == "cpu", self._config.views.resampler
+        ways = [way for way in WAYS if simulated or way[1] == own]
+        for way in ways[:2] if self._options.size == "toy" else ways:
+            if way[1] == own:  # a step on a CPU takes seconds
                 yield way, TRAINER, delivered(*self._loading(way, self._config.train.batch, self._workers), self._train)
             alone = delivered(*self._loading(way, *self._alone), lambda _: None)
             yield way, NOBODY, alone
@@ -141,7 +142,7 @@ class _Comparison:
         batch = next(iter(make_loader(*self._loading(WAYS[0], size, self._workers), 0)))
         if isinstance(batch, Exception):
             raise batch
-        return held(lambda: self._train(batch), size, self._device, ROUNDS * self._workers)
+        return held(lambda: self._train(batch), size, self._device, ROUNDS[self._device.type] * self._workers)
 
     def _train(self, batch: Batch) -> None:
         self._training.batch = batch

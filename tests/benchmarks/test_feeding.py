@@ -34,7 +34,7 @@ def loading(training, workers):
 def test_whole_rounds_of_all_workers_are_timed_after_each_has_brought_one(training, tmp_path):
     taken = []
     turn = delivered(loading(training, 2), Files(written(tmp_path, 4)), taken.append)
-    assert len(taken) == 2 + ROUNDS * 2
+    assert len(taken) == 2 + ROUNDS["cpu"] * 2
     assert 0 < turn.waiting <= 1
     assert turn.speed > 0
     assert turn.cores is None or 0 < turn.cores < 3
