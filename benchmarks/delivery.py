@@ -20,8 +20,8 @@ from pretrain.views.pictures import Pictures
 WARM = {"cuda": 5, "cpu": 1}
 """Steps at least before those that are timed: a step is recorded at the fourth."""
 WARM_ROUNDS, ROUNDS = {"cuda": 2, "cpu": 1}, {"cuda": 2, "cpu": 3}
-"""Batches of each worker before those that are timed, and timed. Where memory is pinned, that of a worker's first three is
-new to it, and it is at its third when its second is taken."""
+"""Batches of each worker before those that are timed, and timed. Where memory is pinned, that of its first three is
+new, and it is at its third when its second is taken."""
 
 
 @dataclass(frozen=True)
