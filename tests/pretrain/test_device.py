@@ -1,3 +1,5 @@
+"""What training asks of the device, whoever starts it."""
+
 import os
 
 import pytest

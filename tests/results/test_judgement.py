@@ -1,3 +1,5 @@
+"""What the statistics say of a whole table, at the scale of the paper and at others."""
+
 from dataclasses import replace
 
 import pytest

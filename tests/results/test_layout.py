@@ -1,3 +1,5 @@
+"""The paper's seven tables, and layouts that do not fit."""
+
 import pytest
 import yaml
 

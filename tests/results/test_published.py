@@ -1,3 +1,5 @@
+"""The published numbers, as far as they can be held against each other."""
+
 from collections import Counter
 
 import pytest

@@ -1,3 +1,5 @@
+"""From runs to cells: means, deviations, states, and what a table says below."""
+
 import statistics
 import subprocess
 import sys

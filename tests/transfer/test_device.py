@@ -1,3 +1,5 @@
+"""What fine-tuning asks of the device."""
+
 import os
 
 import pytest

@@ -1,3 +1,5 @@
+"""A VOC run from labels to metrics: what it leaves, that it goes on in the same bits, that it learns."""
+
 import json
 
 import pytest

@@ -1,3 +1,5 @@
+"""Tasks are the paper's protocols, and wrong settings are named."""
+
 import pytest
 
 from ground.config import identity

@@ -1,3 +1,5 @@
+"""Which methods cannot be told from the best, how probable it is that the best is best, and how firm the order is."""
+
 import numpy as np
 import pytest
 from scipy import stats

@@ -1,3 +1,5 @@
+"""Differences from a baseline: by the column's std, by Welch, corrected over the column."""
+
 import numpy as np
 import pytest
 import statsmodels.formula.api as smf

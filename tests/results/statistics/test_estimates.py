@@ -1,3 +1,5 @@
+"""Mean, std, intervals and tests of two samples, against scipy, statsmodels and textbooks."""
+
 import numpy as np
 import pytest
 from scipy import stats

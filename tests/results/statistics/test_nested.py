@@ -1,3 +1,5 @@
+"""Variance by source where there are several pre-trainings."""
+
 import numpy as np
 import pytest
 import statsmodels.formula.api as smf

@@ -1,3 +1,5 @@
+"""Ours against one published value: reproduced, different, or undecided, and on what that rests."""
+
 from dataclasses import replace
 
 import pytest

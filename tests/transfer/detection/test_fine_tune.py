@@ -1,3 +1,5 @@
+"""From what a network finds to the detections of an image."""
+
 from pathlib import Path
 
 import pytest

@@ -1,3 +1,5 @@
+"""Polygons to grids within a box, grids back into pictures."""
+
 import numpy as np
 import pytest
 import torch

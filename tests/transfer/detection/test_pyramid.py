@@ -1,3 +1,5 @@
+"""Mask R-CNN on a pyramid: what is trained, where anchors lie, which map a region is cut from."""
+
 import copy
 
 import numpy as np

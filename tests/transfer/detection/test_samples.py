@@ -1,3 +1,5 @@
+"""Order and augmentation of the images that a detector is trained on."""
+
 from itertools import islice
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""A detector's rates, losses, weight decay and precise statistics."""
+
 import math
 
 import pytest

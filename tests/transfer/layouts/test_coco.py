@@ -1,3 +1,5 @@
+"""COCO's layout: what is read, what is trained on, what is refused."""
+
 import json
 import shutil
 

@@ -1,3 +1,5 @@
+"""PASCAL VOC's layout: what is read, and what is refused."""
+
 import shutil
 
 import pytest

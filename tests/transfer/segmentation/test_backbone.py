@@ -1,3 +1,5 @@
+"""A pre-trained backbone as mmsegmentation's ResNet."""
+
 import pytest
 import torch
 from safetensors.torch import save_file

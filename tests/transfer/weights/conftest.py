@@ -1,3 +1,5 @@
+"""Tensors of a network whose batch norms have seen images."""
+
 import pytest
 import torch
 

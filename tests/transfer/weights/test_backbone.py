@@ -1,3 +1,5 @@
+"""A backbone of ours is loaded whole or not at all."""
+
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
