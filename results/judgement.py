@@ -81,8 +81,9 @@ def judge(table: Table, baseline: str | None = None, margin: float | None = None
         )
     columns = tuple(_column(table, place, baseline, margin) for place in range(len(table.columns)))
     kind: Kind = "values" if table.comparable else "directions"
-    if all(cell.published is None for line in table.lines for cell in line.cells):
-        kind = "none"
+    unpublished = all(cell.published is None for line in table.lines for cell in line.cells)
+    if unpublished or (kind == "directions" and not any(column.directions for column in columns)):
+        kind = "none"  # the paper has no such row as the baseline, for one
     said = Judgement(baseline, margin, kind, columns, _overall(kind, columns), ())
     said = replace(said, words=tuple(words.below(table, said)))
     return replace(table, compare="statistics", judgement=said)

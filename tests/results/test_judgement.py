@@ -121,6 +121,14 @@ def test_an_empty_table_says_that_nothing_can_be_tested(table_of):
     ]
 
 
+def test_differences_from_a_baseline_that_the_paper_lacks_have_no_verdicts(table_of, runs):
+    table = judge(table_of(runs), "random-init")
+    assert (table.judgement.kind, table.judgement.overall) == ("none", "nothing to compare with")
+    said = FORMATS["text"](table)
+    assert "less random init" in said
+    assert "verdict" not in said.casefold()
+
+
 def test_the_std_of_one_method_is_said_to_be_of_one(table_of, one):
     runs = [one("byol", 0, 50.0), one("byol", 1, 51.0), one("mocov2plus", 0, 52.0)]
     said = " ".join(judge(table_of(runs)).judgement.words)
