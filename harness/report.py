@@ -74,8 +74,7 @@ def gather(options: Namespace) -> Report:
     marks += [f"stale: {line}" for line in status.stale(store, behind, looks)]
     marks += [f"older code: {line}" for line in aging.lines((job, looks[job.name]) for job in behind)]
     return page.Report(
-        title="Dense self-supervised pre-training: "
-        + (", ".join(f"Table {t.number}" if t.number else t.title for t in tables) or "no table"),
+        title=f"Dense self-supervised pre-training: {_names(tables)}",
         profile=plan.label,
         data=plan.source.words,
         remarks=plan.remarks,
@@ -101,6 +100,14 @@ def _tables(plan: Plan, store: Store, looks: Mapping[str, Look]) -> tuple[list[T
         except RunsError as error:
             unmade.append((layout.title, str(error)))
     return made, unmade
+
+
+def _names(tables: Sequence[Table]) -> str:
+    """``Table 1``, ``Tables 1, 2 and 7``, ``Table 1, Mine``."""
+    numbers = [str(table.number) for table in tables if table.number]
+    if len(numbers) == len(tables) > 1:
+        return f"Tables {', '.join(numbers[:-1])} and {numbers[-1]}"
+    return ", ".join(f"Table {table.number}" if table.number else table.title for table in tables) or "no table"
 
 
 def _begun(table: Table) -> bool:

@@ -54,6 +54,11 @@ def test_what_is_gathered_is_what_the_store_says(place, planned, finished):
     assert found.works[0].weights == record["outputs"]["backbone.safetensors"]
 
 
+def test_a_page_is_called_by_its_tables(planned, finished):
+    titles = [report.gather(options(*tables)).title.partition(": ")[2] for tables in ("1", "13", "127")]
+    assert titles == ["Table 1", "Tables 1 and 3", "Tables 1, 2 and 7"]
+
+
 def test_an_empty_store_gives_a_page_without_pictures(place, planned):
     found = report.gather(options())
     assert [table.name for table in found.tables] == ["table1"]
