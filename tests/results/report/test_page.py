@@ -108,6 +108,7 @@ def test_the_group_of_best_is_bold_and_differences_sort_by_their_number(report):
     text = render(report)
     assert "<strong>51.50 ± 0.88</strong>" in text
     assert "<strong>49.08" not in text
+    assert text.index("Bold: cannot be told from the best") < text.index("<h2>Verdicts</h2>")
     assert re.search(r'<td data-value="\+2\.42">\+2\.42 ↑</td>', text)
     assert judged(dataclasses.replace(report.tables[0], judgement=None)) is None
 
