@@ -11,6 +11,7 @@ from pretrain import recipes
 from pretrain.branches.infonce import queue_infonce
 from pretrain.model.student_teacher import StudentTeacher
 from pretrain.run import BACKBONE, run
+from pretrain.training.graph import GraphedPass
 from pretrain.training.loop import Trainer, make_loader
 from pretrain.views import loading
 from pretrain.views.registry import build_layout
@@ -34,8 +35,20 @@ def same(one, other):
     return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())
 
 
+@pytest.fixture
+def alarm():
+    """``alarm()``: from now on, and until the test is over, a wait for the device is an error."""
+
+    def ring():
+        torch.cuda.synchronize()
+        torch.cuda.set_sync_debug_mode("error")
+
+    yield ring
+    torch.cuda.set_sync_debug_mode("default")
+
+
 def trained(config, photos, steps, before=lambda step: None):
-    """A trainer after ``steps`` steps and the losses of each."""
+    """A trainer after ``steps`` steps and the losses of each; ``before`` is called when a step's batch is there."""
     torch.manual_seed(0)
     trainer = Trainer(config, StudentTeacher(config.model), build_layout(config.views, {}), torch.device("cuda"), 0)
     images = sorted(photos.iterdir())
@@ -45,32 +58,47 @@ def trained(config, photos, steps, before=lambda step: None):
         batch = next(loader)
         before(step)
         outcomes.append(trainer.step(batch, step, steps, 2).losses)
-        torch.cuda.set_sync_debug_mode("default")
+    torch.cuda.set_sync_debug_mode("default")
     return trainer, [{name: float(loss) for name, loss in losses.items()} for losses in outcomes]
 
 
+def is_recorded(trainer):
+    """Whether steps are replayed: what cannot be recorded is taken as it is, with a warning."""
+    return isinstance(trainer._pass, GraphedPass) and trainer._pass._graph is not None
+
+
+def waits_for_nothing(config, photos, alarm):
+    """Whether the sixth step, amid an epoch, is taken under the alarm: a recording is made in the fourth."""
+    trainer, losses = trained(config, photos, 6, lambda step: alarm() if step == 5 else None)
+    return len(losses) == 6 and is_recorded(trainer) == config.train.fast.graph
+
+
 @pytest.mark.parametrize("recipe", recipes.names())
-def test_a_step_never_waits_for_the_device(recipe, tiny, photos):
+def test_a_step_never_waits_for_the_device(recipe, tiny, photos, alarm):
     config = tiny(recipe, merge(CUDA, {"train": {"epochs": 9, "fast": {"graph": False}}}))
     if config.initial or config.inputs:
         pytest.skip("trains nothing, or rests on other jobs")
     if any(hasattr(branch, LOOKS) for branch in config.model.branches.values()):
         pytest.skip("slots are chosen by number, and the host has to know it")
+    assert waits_for_nothing(config, photos, alarm)
 
-    def strict(step):
-        if step == 3:
-            torch.cuda.synchronize()
-            torch.cuda.set_sync_debug_mode("error")
 
-    assert len(trained(config, photos, 4, strict)[1]) == 4
+@pytest.mark.parametrize("graph", [True, False])
+@pytest.mark.parametrize("recipe", ["pixcon-sr", "pixpro"])
+def test_nor_does_one_with_a_scaled_loss_recorded_or_not(recipe, graph, tiny, photos, alarm):
+    """SGD in one kernel and LARS skip on the device what overflowed."""
+    config = tiny(recipe, merge(CUDA, {"train": {"epochs": 9, "precision": "fp16", "fast": {"graph": graph}}}))
+    assert waits_for_nothing(config, photos, alarm)
 
 
 def recorded_and_not(recipe, tiny, photos):
     """(trainer, losses) of eight steps, recorded from the fourth on and taken as they are."""
-    return [
+    both = [
         trained(tiny(recipe, merge(CUDA, {"train": {"epochs": 9, "fast": {"graph": graph}}})), photos, 8)
         for graph in (True, False)
     ]
+    assert is_recorded(both[0][0])
+    return both
 
 
 def test_a_recorded_step_of_pixcon_gives_the_bits_of_one_taken_as_it_is(tiny, photos, reproducible):
@@ -80,14 +108,14 @@ def test_a_recorded_step_of_pixcon_gives_the_bits_of_one_taken_as_it_is(tiny, ph
 
 
 @pytest.mark.parametrize("recipe", ["byol", "pixpro"])
-def test_a_recorded_step_gives_the_losses_of_one_taken_as_it_is(recipe, tiny, photos):
+def test_a_recorded_step_gives_the_losses_of_one_taken_as_it_is(recipe, tiny, photos, reproducible):
     (_, graphed), (_, plain) = recorded_and_not(recipe, tiny, photos)
     for one, other in zip(graphed, plain, strict=True):
         assert one == pytest.approx(other, rel=1e-3)
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_a_recorded_training_resumes_in_the_same_bits(precision, tiny, photos, tmp_path, stopped_at):
+def test_a_recorded_training_resumes_in_the_same_bits(precision, tiny, photos, tmp_path, stopped_at, caplog):
     config = tiny("pixcon-sr", merge(CUDA, {"train": {"epochs": 7, "precision": precision, "log_every": 1}}))
     assert config.train.fast.graph
     assert config.train.fast.optimizer
@@ -96,6 +124,7 @@ def test_a_recorded_training_resumes_in_the_same_bits(precision, tiny, photos, t
     # Steps 6 to 8 are replayed in one of them and taken as they are in the other.
     stopped_at(5, lambda report: run(config, seed=0, folders=[photos], out=broken, report=report))
     run(config, seed=0, folders=[photos], out=broken)
+    assert "not recorded" not in caplog.text
     assert (whole / BACKBONE).read_bytes() == (broken / BACKBONE).read_bytes()
     one, other = (torch.load(out / "checkpoint.pt", weights_only=True) for out in (whole, broken))
     assert same(one["model"], other["model"])
