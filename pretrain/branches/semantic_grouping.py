@@ -94,13 +94,20 @@ class SemanticGroupingBranch(PairBranch):
         """
         temperature = self.settings.slot_temperature
         both = student.active & teacher.active
-        if int(distributed.gather(both.sum().view(1)).sum()) < 2:
+        # The host waits for the device here and at the keys, to know how many are chosen. Shapes that no number decides
+        # would have to hold the most there can be, a slot a cell: 25,088 queries by as many keys at a batch of 512,
+        # 2.5 GB of logits a direction, and the predictor's batch norm would have to leave out what fills them up.
+        chosen = both.nonzero(as_tuple=True)
+        number = len(chosen[0])
+        if distributed.world() > 1:
+            number = int(distributed.gather(both.sum().view(1)).sum())
+        if number < 2:
             return 0.0 * torch.stack([p.float().sum() for p in self.predictor.parameters()]).sum()
-        predicted = self.predictor(student.slots[both])
+        predicted = self.predictor(student.slots[chosen])
         active = distributed.gather(teacher.active.byte()).bool()
         keys = distributed.gather(teacher.slots)[active]
-        number = active.flatten().cumsum(0) - 1
-        own = number[distributed.rank() * both.numel() :][: both.numel()].view_as(both)[both]
+        order = active.flatten().cumsum(0) - 1
+        own = order[distributed.rank() * both.numel() :][: both.numel()].view_as(both)[chosen]
         with torch.autocast(both.device.type, enabled=False):
             losses = slot_infonce(predicted.float(), keys, own, temperature)
             spread = torch.zeros_like(both, dtype=losses.dtype).masked_scatter(both, losses)
