@@ -1,0 +1,127 @@
+"""What is still owed of a GPU, most important first: ``python -m benchmarks.owed``, in under nine minutes on one H100.
+
+Every part is a command line of its own (docs/performance.md, "Not run on a GPU so far"). What it says is kept as it
+says it in ``OUT/NAME.log``, a benchmark's numbers beside it in ``OUT/NAME/``: whatever stops later parts, these stay.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.base import say
+
+LEAST = 15.0
+"""Seconds below which no part is begun."""
+GRACE = 10.0
+"""Seconds that a part has to write down what it found when its time is over."""
+TOY = "--size toy --device cpu --repeats 1 --batch 4"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One command; ``most`` seconds of it."""
+
+    name: str
+    most: int
+    line: str
+    """What comes after ``python -m``."""
+
+
+PARTS = (
+    Part("tests", 200, "pytest -v tests/pretrain/test_fast_cuda.py"),
+    Part(
+        "step", 100,
+        "harness.cli bench ceilings step --recipes pixcon-sr --batch 128 --batch 512 --repeats 2 --seconds 20",
+    ),
+    Part("feeding", 100, "harness.cli bench feeding --batch 512 --repeats 1"),
+    Part(
+        "without-dense-branch", 45,
+        "harness.cli bench step --recipes pixcon-sr --batch 512 --repeats 1 --set pretrain.model.branches.pixel=null",
+    ),
+    Part(
+        "recipes", 130,
+        "harness.cli bench step --recipes byol,densecl,pixpro,slotcon,orl,univip,odin --batch 128 --repeats 1",
+    ),
+    Part("parts", 60, "harness.cli bench parts --recipes pixcon-sr,slotcon,pixpro --batch 128 --repeats 3"),
+    Part("evaluation", 90, "harness.cli bench evaluation --repeats 1"),
+)  # fmt: skip
+
+
+def command(part: Part, out: Path, toy: bool, official: str | None) -> list[str]:
+    """The part's arguments; at toy size on a CPU, to see that it runs."""
+    words = shlex.split(part.line)
+    if words[0] == "pytest":
+        return [sys.executable, "-m", *words]
+    words += ["--out", str(out / part.name)]
+    if official and part.name == "step":
+        words += ["--official", official]
+    if toy:  # the last of an option counts, but batches add up
+        words = [word for at, word in enumerate(words) if "--batch" not in (word, words[at - 1])] + shlex.split(TOY)
+    return [sys.executable, "-m", *words]
+
+
+def run(words: Sequence[str], log: Path, seconds: float) -> str:
+    """How it ended: ``done``, ``failed`` or ``out of time``."""
+    with log.open("w") as said:
+        said.write(f"$ {shlex.join(words)}\n")
+        said.flush()
+        environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+        process = subprocess.Popen(words, stdout=said, stderr=subprocess.STDOUT, env=environment)
+        try:
+            return "failed" if process.wait(seconds) else "done"
+        except subprocess.TimeoutExpired:
+            return "out of time"
+        finally:
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """As Ctrl-C would, and after a while for good."""
+    if process.poll() is not None:
+        return
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what there is time for; 1 if a part failed or was left out."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.owed", description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("out/owed"), metavar="DIR", help="default: %(default)s")
+    parser.add_argument("--seconds", type=float, default=520, metavar="N", help="of all of it (default: %(default)s)")
+    parser.add_argument("--only", action="append", default=[], choices=[part.name for part in PARTS], help="this part")
+    parser.add_argument("--official", metavar="DIR", help="folder with the published steps: benchmarks/published.py")
+    parser.add_argument("--toy", action="store_true", help="small, on a CPU: does it run?")
+    options = parser.parse_args(arguments)
+    options.out.mkdir(parents=True, exist_ok=True)
+    end, ends = time.monotonic() + options.seconds, {}
+    for part in PARTS:
+        if options.only and part.name not in options.only:
+            continue
+        left = end - time.monotonic() - GRACE
+        if left < LEAST:
+            ends[part.name] = "not begun: no time was left"
+            continue
+        words, log = command(part, options.out, options.toy, options.official), options.out / f"{part.name}.log"
+        say(f"{part.name}, {min(part.most, left):.0f} s at most: {shlex.join(words[1:])}")
+        began = time.monotonic()
+        ends[part.name] = run(words, log, min(part.most, left))
+        say(f"{part.name}: {ends[part.name]} after {time.monotonic() - began:.0f} s, {log}")
+    print("\n".join(f"{name}: {how}" for name, how in ends.items()))
+    return int(any(how != "done" for how in ends.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
