@@ -13,6 +13,12 @@ from pretrain.view_config import ObjectPairViews
 Box = tuple[int, int, int, int]
 
 
+def as_box(row: NDArray[Any]) -> Box:
+    """A row (x, y, w, h) as plain numbers."""
+    x, y, w, h = row.tolist()
+    return x, y, w, h
+
+
 def ious(boxes: NDArray[Any], box: NDArray[Any]) -> NDArray[np.float64]:
     """Intersection over union of every one of ``boxes`` (N, 4) with ``box`` (4,): (N,)."""
     boxes, box = boxes.astype(np.float64), box.astype(np.float64)

@@ -13,7 +13,7 @@ from pretrain.inputs import BoxFilter
 from pretrain.prepare import selective_search
 from pretrain.prepare.selection import distinct
 from pretrain.view_config import PROPOSALS, InstanceViews, Views
-from pretrain.views.boxes import Box, ious
+from pretrain.views.boxes import Box, as_box, ious
 from pretrain.views.geometry import Crop, draw_pair
 from pretrain.views.layout import Cut, Layout, Shown
 
@@ -102,9 +102,3 @@ def random_box(rng: np.random.Generator, area: Box, taken: list[Box], rule: BoxF
             return box
     assert best is not None  # tries is at least 1
     return best[1]
-
-
-def as_box(row: NDArray[Any]) -> Box:
-    """A row (x, y, w, h) as plain numbers."""
-    x, y, w, h = row.tolist()
-    return x, y, w, h

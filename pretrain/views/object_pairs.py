@@ -8,7 +8,7 @@ import numpy as np
 
 from pretrain.prepare import found
 from pretrain.view_config import OBJECTS, ObjectPairViews, Views
-from pretrain.views.boxes import Box, jittered
+from pretrain.views.boxes import as_box, jittered
 from pretrain.views.geometry import Crop, draw_pair
 from pretrain.views.layout import Cut, Layout, Shown
 
@@ -32,16 +32,11 @@ class ObjectPairsLayout(Layout):
         """See ``Layout.cut``."""
         cuts = [Cut(crop) for crop in draw_pair(rng, *size, self.views)]
         here = self.found.boxes[index]
-        region = _box(here[rng.integers(len(here))])
+        region = as_box(here[rng.integers(len(here))])
         moved = jittered(rng, region, size, self.extra)
         neighbour, pairs = self.found.alike(index, int(rng.integers(self.found.neighbours.shape[1])))
         one, other = pairs[rng.integers(len(pairs))]
-        boxes = (region, moved, _box(here[one]), _box(self.found.boxes[neighbour][other]))
+        boxes = (region, moved, as_box(here[one]), as_box(self.found.boxes[neighbour][other]))
         flips = rng.random(4) < self.views.flip
         crops = [Crop(*box, flip=bool(flip)) for box, flip in zip(boxes, flips, strict=True)]
         return [*cuts, *(Cut(crop) for crop in crops[:3]), Cut(crops[3], image=neighbour)]
-
-
-def _box(row: np.ndarray) -> Box:
-    x, y, w, h = row.tolist()
-    return x, y, w, h

@@ -47,13 +47,7 @@ def hint(capsys):
 
 
 def test_it_stays_until_its_row_is_there(evaluate, slurm):
-    look = slurm.look
-
-    def at_work(cluster, submissions):
-        slurm.work()
-        return look(cluster, submissions)
-
-    slurm.look = at_work
+    slurm.work_when_looked_at()
     code, output, errors = evaluate()
     assert code == 0
     assert slurm.names() == ["import/Theirs", "transfer/voc_detection.Theirs.r0", "transfer/voc_detection.Theirs.r1"]

@@ -33,13 +33,7 @@ def figure(tmp_path, slurm, monkeypatch, capsys):
 
 
 def test_it_stays_until_the_figure_can_be_drawn(figure, slurm):
-    look = slurm.look
-
-    def at_work(cluster, submissions):
-        slurm.work()
-        return look(cluster, submissions)
-
-    slurm.look = at_work
+    slurm.work_when_looked_at()
     code, output, errors = figure("1", "--only", "random-init", "--out", "a.png", "--out", "a.json")
     assert code == 0
     assert slurm.names() == ["pretrain/random-init.s0"]
@@ -70,13 +64,7 @@ def test_the_epochs_that_figure_2_shows_are_kept_by_the_job_that_is_submitted(fi
 
 def test_where_nothing_can_be_drawn_after_a_failure_it_says_so(figure, slurm, tmp_path):
     slurm.ends = {"pretrain/random-init.s0": ["FAILED"] * 9}
-    look = slurm.look
-
-    def at_work(cluster, submissions):
-        slurm.work()
-        return look(cluster, submissions)
-
-    slurm.look = at_work
+    slurm.work_when_looked_at()
     code, output, errors = figure("1", "--only", "random-init", "--out", "a.json")
     assert (code, output) == (1, "")
     assert "left out: random-init" in errors

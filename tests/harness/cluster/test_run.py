@@ -1,6 +1,5 @@
 """``harness run --cluster`` from the command line, against the stand-in."""
 
-import itertools
 import os
 import signal
 
@@ -32,20 +31,8 @@ def command(place, planned, slurm, monkeypatch, capsys):
     return do
 
 
-def working(slurm):
-    """From now on Slurm gets on with its jobs now and then when somebody looks."""
-    look, looks = slurm.look, itertools.count(1)
-
-    def at_work(cluster, submissions):
-        if next(looks) % 3 == 0:
-            slurm.work()
-        return look(cluster, submissions)
-
-    slurm.look = at_work
-
-
 def test_it_stays_until_all_is_done(command, slurm):
-    working(slurm)
+    slurm.work_when_looked_at(every=3)
     code, errors = command()
     assert code == 0
     assert "submitted 9 jobs in 4 arrays: 100, 101, 102, 103" in errors
@@ -63,7 +50,7 @@ def test_what_would_be_given_up_before_it_is_done_is_said_at_once(command, slurm
 
 def test_a_failure_is_said_with_its_log_and_what_waits_for_it(command, slurm, place):
     place.fail("byol", "code")
-    working(slurm)
+    slurm.work_when_looked_at(every=3)
     code, errors = command()
     assert code == 1
     assert "9 jobs: 6 done, 2 blocked, 1 failed" in errors
@@ -186,7 +173,7 @@ def test_a_controller_that_is_away_at_first_is_waited_for(command, slurm):
         return limit(cluster)
 
     slurm.check, slurm.limit = away, later
-    working(slurm)
+    slurm.work_when_looked_at(every=3)
     code, errors = command()
     assert code == 0
     assert "Unable to contact slurm controller" in errors
@@ -203,7 +190,7 @@ def test_the_code_is_that_of_when_the_harness_began(command, slurm, place, monke
 
     slurm.submit = seen
     slurm.ends["pretrain/byol.scenes.s0"] = ["PREEMPTED"]
-    working(slurm)
+    slurm.work_when_looked_at(every=3)
     assert command()[0] == 0
     assert len(given) > 4
     assert set(given) == {str(next((place.store / ".code").iterdir()).absolute())}
@@ -219,7 +206,7 @@ def test_what_ends_alike_is_one_line_and_each_that_is_given_up_has_its_own(comma
     for recipe in ("byol", "pixcon-sr"):
         slurm.ends[f"pretrain/{recipe}.scenes.s0"] = ["PREEMPTED"]
     slurm.ends["pretrain/random-init.s0"] = ["OUT_OF_MEMORY"] * 2
-    working(slurm)
+    slurm.work_when_looked_at(every=3)
     code, errors = command()
     assert code == 1
     assert errors.count("2 preempted: n1: another job took its place; start again\n") == 1
@@ -242,7 +229,7 @@ def test_a_profile_says_what_a_keeper_gets():
 
 def test_what_is_lost_is_told_with_the_reason(command, slurm):
     slurm.ends["pretrain/byol.scenes.s0"] = ["NODE_FAIL"]
-    working(slurm)
+    slurm.work_when_looked_at(every=3)
     code, errors = command()
     assert code == 0
     assert "called off 2 tasks whose turn would never come" in errors
