@@ -114,10 +114,9 @@ def test_inputs_are_part_of_a_recipe_only_where_there_are_any():
 
 
 def test_a_star_is_laid_over_every_input_of_the_recipe_alone(tmp_path, monkeypatch):
-    (tmp_path / "mine.yaml").write_text(f"extends: byol\ninputs: {json.dumps(INPUTS)}\n")
-    home = [*recipes.HOME.glob("*.yaml")]
-    for path in home:
+    for path in recipes.HOME.glob("*.yaml"):
         (tmp_path / path.name).write_text(path.read_text())
+    (tmp_path / "mine.yaml").write_text(f"extends: byol\ninputs: {json.dumps(INPUTS)}\n")
     monkeypatch.setattr(recipes, "HOME", tmp_path)
     star = {"inputs": {"*": {"threads": 2, "recipe": "densecl"}, "alike": {"threads": 3}}}
     inputs = recipes.resolve("mine", star).inputs
