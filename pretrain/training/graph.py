@@ -54,8 +54,7 @@ class GraphedPass:
         return self._passed
 
     def _record(self, views: tuple[Tensor, ...], geometry: Geometry) -> None:
-        self._views = tuple(torch.empty_like(view) for view in views)
-        self._geometry = _like(geometry)
+        given = tuple(torch.empty_like(view) for view in views), _like(geometry)
         torch.cuda.synchronize()
         gc.collect()
         torch.cuda.empty_cache()  # the recording has a pool of its own
@@ -63,9 +62,11 @@ class GraphedPass:
         try:
             # Other threads, the loader's that pins memory, may go on with what a recording forbids.
             with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-                self._passed = self._work(self._views, self._geometry)
+                passed = self._work(*given)
         except RuntimeError as error:
-            log.warning("steps are not recorded as a CUDA graph, and slower: %s", str(error).splitlines()[0])
+            # What ends a recording that has failed raises for itself: the cause is what it found.
+            cause = str(error.__context__ or error).partition("\n")[0]
+            log.warning("steps are not recorded as a CUDA graph, and slower: %s", cause)
             torch.cuda.set_stream(stream)
             for put_back in before:
                 put_back()
@@ -73,7 +74,8 @@ class GraphedPass:
             return
         self._gradients = [(parameter, parameter.grad) for parameter in self._model.parameters()]
         self._put_back = self._model.remembered()
-        self._graph = graph
+        self._graph, self._passed = graph, passed
+        self._views, self._geometry = given
 
 
 def _tensors(views: tuple[Tensor, ...], geometry: Geometry) -> Iterator[Tensor]:

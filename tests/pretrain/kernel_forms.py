@@ -63,7 +63,7 @@ def launched(architecture):
         training = build(settings(options, recipe, 128, torch.device("cpu")), valueless.DEVICE)
         use_fast_paths(training.trainer.model, training.config.train.fast)
         with valueless.alarmed():
-            training.trainer._passed(*training.trainer.to_device(training.batch))
+            training.trainer._passed(*training.trainer.to_device(training.batch.pin_memory()))
     return found
 
 

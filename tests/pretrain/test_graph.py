@@ -22,8 +22,11 @@ def refusing(monkeypatch):
 
     @contextmanager
     def graph(*_, **__):
-        yield
-        raise RuntimeError("operation not permitted\nwhen stream is capturing")
+        try:
+            yield
+            raise RuntimeError("operation not permitted\nwhen stream is capturing")
+        finally:
+            raise RuntimeError("operation failed due to a previous error during capture")
 
     for name in ("synchronize", "empty_cache", "current_stream", "CUDAGraph"):
         monkeypatch.setattr(torch.cuda, name, lambda: None)

@@ -28,6 +28,7 @@ def step(valueless, monkeypatch):
         made = build(config, valueless.DEVICE)
         if fast:
             use_fast_paths(made.trainer.model, config.train.fast)
+        made.batch = made.batch.pin_memory()  # as the loader does
         with valueless.alarmed():
             made.step()
         return config
@@ -83,7 +84,8 @@ WAITS = {
     "repeat": lambda x: x.repeat_interleave((x[:, 0, 0] > 0).long(), 0),
     "tensor of values": lambda x: torch.tensor([x.mean(), x.mean()]),
     "tensor on the device": lambda x: torch.tensor([1.0, 2.0], device=x.device),
-    "blocking copy": lambda x: torch.ones(3).to(x.device),
+    "blocking copy": lambda x: torch.ones(3).pin_memory().to(x.device),
+    "copy of what can be paged out": lambda x: torch.ones(3).to(x.device, non_blocking=True),
     "equal": lambda x: torch.equal(x, x),
     "alpha": lambda x: x.add(x, alpha=x.mean()),
 }

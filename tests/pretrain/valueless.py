@@ -2,7 +2,8 @@
 
 Whoever asks a tensor there for a value fails, and it has no kernels that would be needed for a shape that depends on
 values (``nonzero``, ``unique``, masks as indices). What it lets pass though a GPU's host would wait is found here:
-copies to the device that are not asked for as non-blocking, indices that lie on the host, masks in assignments.
+copies to the device that are not asked for as non-blocking or come from memory that can be paged out, indices that lie
+on the host, masks in assignments.
 """
 
 import contextlib
@@ -78,13 +79,28 @@ class _Operations(TorchDispatchMode):
 
 
 def _check_copy(operation, source, non_blocking):
-    if not source.is_meta and not non_blocking:
+    if source.is_meta:
+        return
+    if not non_blocking:
         raise WaitsError(f"{operation} from the host blocks")
+    if source.untyped_storage().data_ptr() not in _pinned:
+        raise WaitsError(f"{operation} blocks: its memory on the host can be paged out")
+
+
+_pinned: dict[int, torch.Tensor] = {}
+"""What was pinned, by its memory; kept, so that no other gets it."""
+
+
+def _pin(values):
+    """``Tensor.pin_memory``, which needs a GPU."""
+    copied = values.clone()
+    _pinned[copied.untyped_storage().data_ptr()] = copied
+    return copied
 
 
 def _moved(values, device):
-    """``device.moved`` without pinning, which needs a GPU."""
-    return values.to(device, non_blocking=True)
+    """``device.moved`` to a GPU."""
+    return values.pin_memory().to(device, non_blocking=True)
 
 
 @contextlib.contextmanager
@@ -97,6 +113,7 @@ def alarmed():
 def pretend(monkeypatch):
     """Have the package take the meta device for a GPU; autocast is emulated for convolutions and matrix products."""
     monkeypatch.setattr(torch, "autocast", _Autocast)
+    monkeypatch.setattr(torch.Tensor, "pin_memory", _pin)
     monkeypatch.setattr(torch, "is_autocast_enabled", lambda device: _Autocast.dtype is not None)
     monkeypatch.setattr(torch.Tensor, "is_cuda", property(lambda tensor: tensor.is_meta))
     moved = devices.moved
