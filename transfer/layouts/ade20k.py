@@ -18,21 +18,11 @@ KNOWN = frozenset(range(151))
 """Values that a label map may hold: class k of 0-149 is k + 1."""
 VOID = frozenset({0})
 """Those of them that are no class."""
-
-
-def listed(root: Path, set_name: str) -> LabelledSet:
-    """The pairs of ``ade20k/training`` or ``ade20k/validation``, by name.
-
-    Raises:
-        DataError: a folder or a file is missing.
-    """
-    named = expected(root, set_name)
-    label_maps.require_all(named.pairs, named.where, REMEDY)
-    return named
+folders = partial(label_maps.folders, PLACES, ("images", "annotations"), REMEDY)
 
 
 def expected(root: Path, set_name: str) -> LabelledSet:
-    """Whatever has a photograph or a label map.
+    """Whatever of ``ade20k/training`` or ``ade20k/validation`` has a photograph or a label map, by name.
 
     Raises:
         DataError: a folder is missing.
@@ -43,17 +33,7 @@ def expected(root: Path, set_name: str) -> LabelledSet:
     return LabelledSet(folder, pairs, images)
 
 
-def folders(root: Path, set_name: str) -> tuple[Path, Path, Path]:
-    """The data set's folder, and that of a set's photographs and of its label maps.
-
-    Raises:
-        DataError: the first is missing.
-    """
-    split = set_name.split("/")[1]
-    folder = label_maps.home(root, PLACES, REMEDY)
-    return folder, folder / "images" / split, folder / "annotations" / split
-
-
+listed = partial(label_maps.complete, expected, REMEDY)
 # What every layout gives `transfer.data`.
 check = partial(label_maps.check, listed)
 counts = partial(label_maps.counts, listed)

@@ -29,21 +29,11 @@ KNOWN = frozenset(range(34))
 """Values that a labelIds map may hold."""
 VOID = KNOWN - TRAIN_IDS.keys()
 """Those of them that are no class."""
-
-
-def listed(root: Path, set_name: str) -> LabelledSet:
-    """The pairs of ``cityscapes/train`` or ``cityscapes/val``, by city and name.
-
-    Raises:
-        DataError: a folder or a file is missing.
-    """
-    named = expected(root, set_name)
-    label_maps.require_all(named.pairs, named.where, REMEDY)
-    return named
+folders = partial(label_maps.folders, PLACES, ("leftImg8bit", "gtFine"), REMEDY)
 
 
 def expected(root: Path, set_name: str) -> LabelledSet:
-    """Whatever has a photograph or a label map.
+    """Whatever of ``cityscapes/train`` or ``cityscapes/val`` has a photograph or a label map, by city and name.
 
     Raises:
         DataError: a folder is missing.
@@ -60,17 +50,7 @@ def expected(root: Path, set_name: str) -> LabelledSet:
     return LabelledSet(folder, pairs, images)
 
 
-def folders(root: Path, set_name: str) -> tuple[Path, Path, Path]:
-    """The data set's folder, and that of a set's photographs and of its label maps.
-
-    Raises:
-        DataError: the first is missing.
-    """
-    split = set_name.split("/")[1]
-    folder = label_maps.home(root, PLACES, REMEDY)
-    return folder, folder / "leftImg8bit" / split, folder / "gtFine" / split
-
-
+listed = partial(label_maps.complete, expected, REMEDY)
 # What every layout gives `transfer.data`.
 check = partial(label_maps.check, listed)
 counts = partial(label_maps.counts, listed)

@@ -89,6 +89,29 @@ def _sets(lister: Lister, config: WithSets, root: Path) -> dict[str, LabelledSet
     return found
 
 
+def complete(expected: Lister, remedy: str, root: Path, set_name: str) -> LabelledSet:
+    """What is expected of a set, all of its files there.
+
+    Raises:
+        DataError: a folder or a file is missing.
+    """
+    named = expected(root, set_name)
+    require_all(named.pairs, named.where, remedy)
+    return named
+
+
+def folders(
+    places: tuple[str, ...], sides: tuple[str, str], remedy: str, root: Path, set_name: str
+) -> tuple[Path, Path, Path]:
+    """The data set's folder, and that of a set's photographs and of its label maps: ``sides`` in it, by split.
+
+    Raises:
+        DataError: the first is missing.
+    """
+    split, folder = set_name.split("/")[1], home(root, places, remedy)
+    return folder, folder / sides[0] / split, folder / sides[1] / split
+
+
 def files(folder: Path, suffix: str, remedy: str) -> list[str]:
     """Names of the files directly in ``folder`` that end in ``suffix``, sorted, without it.
 
