@@ -6,7 +6,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 from torch import nn
+from torch.amp.grad_scaler import GradScaler
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from pretrain.optim_config import Lars, Sgd
 from pretrain.training.optimizer import build_optimizer
 
 SGD = SimpleNamespace(lr=0.1, momentum=0.9, weight_decay=1e-4)
@@ -62,3 +65,28 @@ def test_fused_sgd_skips_a_step_of_infinite_gradients_after_an_unfused_state():
 def test_unfused_sgd_stays_unfused_after_a_fused_state():
     _, (_, unfused) = pair(True, 2)
     assert [group["fused"] for group in unfused.param_groups] == [None]
+
+
+class Asked(TorchDispatchMode):
+    """Counts how often the host asks for a value."""
+
+    count = 0
+
+    def __torch_dispatch__(self, operation, types, arguments=(), keywords=None):
+        self.count += operation is torch.ops.aten._local_scalar_dense.default
+        return operation(*arguments, **(keywords or {}))
+
+
+@pytest.mark.parametrize("optim", [Sgd(), Lars(kind="lars")], ids=lambda optim: type(optim).__name__)
+def test_under_a_loss_scaler_the_host_asks_for_a_value_only_where_steps_are_not_fused(optim):
+    asked = {}
+    for fused in (True, False):
+        network, scaler = nn.Linear(5, 3), GradScaler("cpu", init_scale=SCALE)
+        optimizer = build_optimizer(optim, network.parameters(), fused=fused)
+        with Asked() as asking:
+            scaler.scale(network(torch.ones(2, 5)).square().sum()).backward()
+            scaler.step(optimizer)
+            scaler.update()
+        asked[fused] = asking.count
+    assert asked[True] == 0
+    assert asked[False] > 0
