@@ -186,7 +186,7 @@ def preview(wanted: Request, options: Namespace) -> int:
     looks, speed = status.survey(store, plan.jobs), Speed(plan.profile, cluster)
     estimates = speed.estimates(store, looks, plan.jobs)
     if options.submissions:
-        return _show_submissions(plan, store, cluster, estimates, options.cluster)
+        return _show_submissions(plan, store, cluster, estimates, options)
     print(status.heading(plan))
     if not plan.generated:
         print(f"the scenes in {plan.source.root} are generated first")
@@ -199,13 +199,17 @@ def preview(wanted: Request, options: Namespace) -> int:
     return int(bool(plan.lacking))
 
 
-def _show_submissions(plan: Plan, store: Store, cluster: clusters.Cluster, estimates: Estimates, name: str) -> int:
+def _show_submissions(
+    plan: Plan, store: Store, cluster: clusters.Cluster, estimates: Estimates, options: Namespace
+) -> int:
     """The scripts that sbatch would get."""
     from harness.cluster import rehearsal
 
     if cluster.executor != "slurm":
-        raise ConfigError("--submissions", f"`--cluster {name}` submits nothing", "Name a Slurm cluster's profile.")
-    paper = rehearsal.rehearse(plan, store, cluster, estimates)
+        raise ConfigError(
+            "--submissions", f"`--cluster {options.cluster}` submits nothing", "Name a Slurm cluster's profile."
+        )
+    paper = rehearsal.rehearse(plan, store, cluster, estimates, detach=getattr(options, "detach", False))
     print("\n".join(rehearsal.lines(plan, store, cluster, paper)))
     return int(bool(plan.lacking))
 

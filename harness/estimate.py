@@ -61,6 +61,17 @@ class Estimates:
         """Whether ``seconds`` rests on a measurement, or there is next to nothing to measure."""
         return trains_nothing(job) or any(group in self._measured for group in _groups(job))
 
+    def source(self, job: Job) -> str:
+        """In a few words, what the seconds of one job rest on; empty where it trains nothing."""
+        if trains_nothing(job):
+            return ""
+        for group, whose in zip(_groups(job), ("", " of others"), strict=True):
+            if group in self._measured:
+                number = len(self._measured[group])
+                return f"{number} finished run{'s' * (number > 1)}{whose}"
+        stretch = self._stretch(job) if job.task and job.task in self._believed.tasks else 1.0
+        return "guess" if stretch == 1.0 else f"guess x {stretch:.2g}, as other tasks took"
+
     def basis(self, jobs: Collection[Job]) -> str:
         """In words, what the seconds of ``jobs`` rest on."""
         telling = [job for job in jobs if not trains_nothing(job)]

@@ -26,9 +26,10 @@ def groups(plan: Plan, looks: Mapping[str, Look], estimates: Estimates) -> list[
         found.setdefault((looks[job.name].state, job.recipe or "", what), []).append(job)
     if len(found) > LONG:
         return _short(found, plan, estimates)
-    rows = [("state", "recipe", "what", "runs", "each")]
+    rows = [("state", "recipe", "what", "runs", "each", "by")]
     for (state, recipe, what), jobs in found.items():
-        rows.append((state, recipe, what, _runs(jobs), _each(plan, jobs[0], estimates)))
+        by = "" if state == "done" else estimates.source(jobs[0])
+        rows.append((state, recipe, what, _runs(jobs), _each(plan, jobs[0], estimates), by))
     return aligned(rows)
 
 
@@ -36,12 +37,13 @@ def _short(found: Mapping[tuple[str, str, str], list[Job]], plan: Plan, estimate
     shared: dict[tuple[str, str], list[list[Job]]] = {}
     for (state, _, what), jobs in found.items():
         shared.setdefault((state, what), []).append(jobs)
-    rows = [("state", "recipes", "what", "jobs", "each")]
+    rows = [("state", "recipes", "what", "jobs", "each", "by")]
     for (state, what), several in shared.items():
         spans = sorted(estimates.seconds(jobs[0]) for jobs in several)
         each = " to ".join(dict.fromkeys(duration(span) for span in (spans[0], spans[-1])))
         words = each if len(several) > 1 else _each(plan, several[0][0], estimates)
-        rows.append((state, str(len(several)), what, str(sum(map(len, several))), words))
+        by = "" if state == "done" else estimates.basis([jobs[0] for jobs in several])
+        rows.append((state, str(len(several)), what, str(sum(map(len, several))), words, by))
     return [*aligned(rows), f"({len(found)} sorts of jobs: --only RECIPE and --tasks TASK show fewer, one a line)"]
 
 

@@ -12,13 +12,15 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     StringConstraints,
+    ValidationError,
     field_validator,
     model_validator,
 )
 
 from ground import catalog
-from ground.config import Contradiction, Strict, read_yaml, suggest, validate
+from ground.config import Contradiction, Settings, Strict, read_yaml, suggest
 from ground.errors import ConfigError
+from ground.faults import explain
 
 HOME = Path(__file__).parent / "clusters"
 OWN = Path("clusters")
@@ -155,11 +157,15 @@ class Cluster(Strict):
     @classmethod
     def _leave_ours(cls, options: dict[str, str | int | bool]) -> dict[str, str | int | bool]:
         """Options that have a field of their own, or that only whoever submits can know, are not for profiles."""
+        wrong: list[tuple[str, str]] = []
         for name in options:
             if name.strip("-").replace("_", "-") in _OURS:
-                raise Contradiction(f"`{name}` is not set here", _OURS[name.strip("-").replace("_", "-")])
-            if name.startswith("-") or len(name) == 1:
-                raise Contradiction(f"`{name}` is no long name", "Write it out, without dashes: `mail-type: END`.")
+                wrong.append((f"`{name}` is not set here", _OURS[name.strip("-").replace("_", "-")]))
+            elif name.startswith("-") or len(name) == 1:
+                wrong.append((f"`{name}` is no long name", "Write it out, without dashes: `mail-type: END`."))
+        if wrong:
+            problems, remedies = zip(*wrong, strict=True)
+            raise Contradiction("; ".join(problems), " ".join(dict.fromkeys(remedies)))
         return options
 
     @model_validator(mode="after")
@@ -170,12 +176,15 @@ class Cluster(Strict):
         limits = {f"kinds.{field.alias or name}.hours": getattr(self.kinds, name).hours for name, field in _KINDS}
         if self.keeper is not None:
             limits["keeper.hours"] = self.keeper.hours
-        for name, hours in limits.items():
-            seconds = math.ceil(hours * 60) * 60  # Slurm counts minutes
-            if 2 * self.warning_seconds > seconds:
-                problem = f"`warning_seconds` = {self.warning_seconds} is more than half of `{name}` = {hours:g}"
-                remedy = f"Set warning_seconds to {seconds // 2} or less, or {name} to more than it is."
-                raise Contradiction(f"{problem} ({seconds} s)", remedy)
+        seconds = {name: math.ceil(hours * 60) * 60 for name, hours in limits.items()}  # Slurm counts minutes
+        short = {name: lasts for name, lasts in seconds.items() if 2 * self.warning_seconds > lasts}
+        if short:
+            which = ", ".join(f"`{name}` = {limits[name]:g} ({lasts} s)" for name, lasts in short.items())
+            problem = f"`warning_seconds` = {self.warning_seconds} is more than half of {which}"
+            remedy = (
+                f"Set warning_seconds to {min(short.values()) // 2} or less, or {', '.join(short)} to more than it is."
+            )
+            raise Contradiction(problem, remedy)
         return self
 
 
@@ -230,5 +239,17 @@ def load(name: str) -> Cluster:
     """
     path = source(name)
     if path.parent == HOME:
-        return validate(Cluster, catalog.read("clusters", HOME, name), f"cluster `{name}`")
-    return validate(Cluster, read_yaml(path), str(path))
+        return _whole(catalog.read("clusters", HOME, name), f"cluster `{name}`")
+    return _whole(read_yaml(path), str(path))
+
+
+def _whole(settings: Settings, where: str) -> Cluster:
+    """Settings as a profile; all that does not fit is told, for somebody has just written it."""
+    try:
+        return Cluster.model_validate(settings)
+    except ValidationError as error:
+        told = [explain(Cluster, settings, each) for each in error.errors(include_url=False)]
+    if len(told) == 1:
+        raise ConfigError(where, *told[0])
+    each = [f"({number}) {problem.rstrip('.')}. {remedy}" for number, (problem, remedy) in enumerate(told, 1)]
+    raise ConfigError(where, f"{len(told)} mistakes: {' '.join(each)}", "Mend them all.")

@@ -25,7 +25,7 @@ from ground.stopping import Stopped
 from harness import allocation, claims, hearts, snapshot, worker
 from harness.claims import Claim
 from harness.cluster import lease, outlook
-from harness.cluster.backend import Backend, Slurm
+from harness.cluster.backend import Backend, Environment, Slurm
 from harness.cluster.driver import LEASE_SECONDS, Driver, Pass
 from harness.cluster.home import KEEPER, Home
 from harness.cluster.journal import Ending
@@ -37,7 +37,7 @@ from harness.estimate import Estimates
 from harness.profiles import Seconds
 from harness.store import Store, read_job
 from slurm.cluster import Cluster
-from slurm.requests import Entry, Request, Submission, Task
+from slurm.requests import Entry, Queue, Request, Submission, Task
 
 TASK = KEEPER
 """What a keeper's task is called in its submission."""
@@ -101,22 +101,39 @@ def _ensure(driver: Driver, home: Home, folder: Path, claim: Claim) -> str:
     if not queue.reachable:
         return f"Slurm does not answer ({queue.problem}): run again for a keeper to look after them"
     submissions = [each for each in known if each.token not in queue.foreign]
-    for each, entry in _with_entries(submissions, queue.entries):
-        if each.job_id is None or (entry is not None and stays(entry, folder)):
-            return f"the keeper {each.job_id or each.token} looks after them"
+    if there := staying(submissions, queue, folder):
+        return f"the keeper {there.job_id or there.token} looks after them"
     lease.keep(claim)
     home.journal.ended([Ending(each.token, 0, TASK, "done", "", time.time()) for each in submissions])
-    made = driver.backend.submit(
-        home.submissions,
-        driver.cluster,
-        request(driver.cluster),
-        [Task(TASK, (str(driver.store.root.absolute()), folder.name))],
-        (),
-        function=FUNCTION,
-        environment={**worker.environment(1), **driver.environment()},
-    )
+    made = submit(driver.backend, home, driver.cluster, folder.name, driver.environment())
     return (
         f"the keeper {made.job_id or made.token} looks after them: it starts anew what is lost, until nothing is left"
+    )
+
+
+def staying(submissions: Sequence[Submission], queue: Queue, folder: Path) -> Submission | None:
+    """The keeper among ``submissions`` that is or will be at work, if one is."""
+    for each, entry in _with_entries(submissions, queue.entries):
+        if each.job_id is None or (entry is not None and stays(entry, folder)):
+            return each
+    return None
+
+
+def submit(backend: Backend, home: Home, cluster: Cluster, name: str, environment: Environment) -> Submission:
+    """Submit one, for the requests in the folder ``name``.
+
+    Raises:
+        UserError: Slurm takes none.
+    """
+    task = Task(TASK, (str(home.root.parent), name))
+    return backend.submit(
+        home.submissions,
+        cluster,
+        request(cluster),
+        [task],
+        (),
+        function=FUNCTION,
+        environment={**worker.environment(1), **environment},
     )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ground.errors import UserError
 from harness import snapshot
+from harness.cluster import keeper
 from harness.cluster.backend import Environment, Slurm
 from harness.cluster.home import Home
 from harness.cluster.submitting import Submitter
@@ -38,6 +39,8 @@ class Paper(Slurm):
     written: list[tuple[Submission, Call]] = field(default_factory=list)
     problem: str = ""
     """Why the real one could not be asked."""
+    keeper: str = ""
+    """The one that is in the queue already, of those that a run with ``--detach`` wants."""
 
     def limit(self, cluster: Cluster) -> int:
         """See ``Backend``."""
@@ -88,8 +91,8 @@ class Rehearsal(Submitter):
         pass
 
 
-def rehearse(plan: Plan, store: Store, cluster: Cluster, estimates: Estimates) -> Paper:
-    """What a pass over a plan would submit.
+def rehearse(plan: Plan, store: Store, cluster: Cluster, estimates: Estimates, *, detach: bool = False) -> Paper:
+    """What a pass over a plan would submit; with ``detach`` the keeper, too, that would see to what is left.
 
     Raises:
         ConfigError: the profile cannot give a job what it needs.
@@ -101,14 +104,35 @@ def rehearse(plan: Plan, store: Store, cluster: Cluster, estimates: Estimates) -
     environment = snapshot.environment(snapshot.planned(store.root))
     submitter = Rehearsal(store, cluster, paper, lambda: True, environment)
     submitter.submit(survey, order(wanted, seconds), paper.limit(cluster))
+    if detach and cluster.keeper is not None and not survey.settled:
+        _keeper(paper, Home(store), cluster, environment)
     return paper
+
+
+def _keeper(paper: Paper, home: Home, cluster: Cluster, environment: Environment) -> None:
+    """Note the keeper, unless there is one."""
+    try:
+        folder = keeper.folder_of(home, paper)
+    except UserError as error:
+        paper.problem, folder = str(error), home.keeper / "slurm"
+    known = keeper.keepers(paper, home) if home.used() else []
+    queue = paper.look(cluster, known)
+    there = keeper.staying([each for each in known if each.token not in queue.foreign], queue, folder)
+    if there is not None:
+        paper.keeper = there.job_id or there.token
+    else:
+        keeper.submit(paper, home, cluster, folder.name, environment)
 
 
 def lines(plan: Plan, store: Store, cluster: Cluster, paper: Paper) -> Iterator[str]:
     """The scripts, each with the list of its tasks; all else is a comment."""
     jobs = {f"{job.kind}/{job.name}": job for job in plan.jobs}
-    total = sum(len(made.tasks) for made, _ in paper.written)
-    yield f"# {total} jobs in {len(paper.written)} arrays; nothing is submitted"
+    arrays = [made for made, _ in paper.written if made.tasks[0].name != keeper.TASK]
+    total = sum(len(made.tasks) for made in arrays)
+    more = " and a keeper" if len(arrays) < len(paper.written) else ""
+    yield f"# {total} jobs in {len(arrays)} arrays{more}; nothing is submitted"
+    if paper.keeper:
+        yield f"# the keeper {paper.keeper} is in the queue already and would look after them"
     if paper.written:
         yield "# hb-… and ARRAY… stand for the names that they will have"
     if paper.problem:
@@ -117,8 +141,11 @@ def lines(plan: Plan, store: Store, cluster: Cluster, paper: Paper) -> Iterator[
         yield "# the scenes are generated first: only then are the keys in the names of the folders known"
     for made, call in paper.written:
         yield ""
-        yield f"# ---- {made.job_id}: {len(made.tasks)} jobs"
+        own = made.tasks[0].name == keeper.TASK
+        words = "the keeper, which starts anew what is lost" if own else f"{len(made.tasks)} jobs"
+        yield f"# ---- {made.job_id}: {words}"
         folder = folder_of(Home(store).submissions, made.token)
         yield Batch(folder, cluster, made, call).text().rstrip()
         for index, task in enumerate(made.tasks):
-            yield f"# task {index}: {jobs[task.name].title}: {' '.join(task.arguments)}"
+            title = "keeper" if own else jobs[task.name].title
+            yield f"# task {index}: {title}: {' '.join(task.arguments)}"

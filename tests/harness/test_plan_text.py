@@ -25,8 +25,8 @@ def test_every_recipe_and_task_has_a_line(told):
     lines = told()
     assert len(lines) == 1 + 3 * 2
     assert [line.split() for line in lines if "byol" in line] == [
-        ["missing", "byol", "pretrain", "1", "min", "00", "s"],
-        ["missing", "byol", "voc_detection", "0", "1", "30", "s"],
+        ["missing", "byol", "pretrain", "1", "min", "00", "s", "guess"],
+        ["missing", "byol", "voc_detection", "0", "1", "30", "s", "guess"],
     ]
 
 

@@ -17,7 +17,7 @@ def test_a_plan_lists_the_stages(place, staged, runs, capsys):
     do_until(runs, staged, "prepare regions scenes")
     lines = [re.split(r"  +", line) for line in output(capsys, "plan", "1", *STAGED).splitlines()]
     assert ["done", "prepare regions scenes"] in [line[:2] for line in lines]
-    assert ["missing", "prepare alike regional", "1 min 00 s"] in lines
+    assert ["missing", "prepare alike regional", "1 min 00 s", "guess"] in lines
     assert ["missing", "staged", "pretrain", "1 min 00 s"] in lines
 
 
