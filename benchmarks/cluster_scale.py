@@ -78,6 +78,10 @@ class StandIn:
             ),
         )
 
+    def starts(self, cluster: Cluster, submission: Submission) -> dict[tuple[int, int], str]:
+        """No start was lost."""
+        return {}
+
     def settle(self, home: Path, submissions: Sequence[Submission], seen: Queue) -> list[Submission]:
         """Nothing is ever lost."""
         return []

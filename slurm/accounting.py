@@ -43,6 +43,39 @@ def ended(submissions: Sequence[Submission], seconds: float = SECONDS) -> Iterat
             yield from _entries(line)
 
 
+def starts(submission: Submission, seconds: float = SECONDS) -> dict[tuple[int, int], str]:
+    """(task, how often it had been started before) → how that start ended, by accounting: ``PREEMPTED``, ``REQUEUED``,
+    ``NODE_FAIL``, …; nothing where it does not answer. A start that it does not know to be over is left out.
+
+    It keeps a record for each start of a job that Slurm has begun anew, in their order.
+    """
+    since = datetime.fromtimestamp(submission.created) - _CLOCKS
+    answer = commands.run(
+        "sacct",
+        "--noheader",
+        "--parsable2",
+        "--allocations",
+        "--duplicates",
+        f"--starttime={since:%Y-%m-%dT%H:%M:%S}",
+        f"--name={submission.token}",
+        "--format=JobID,JobName,State,Submit",
+        seconds=min(seconds, SECONDS),
+    )
+    found: dict[int, list[tuple[str, str]]] = {}
+    for line in answer.output.splitlines() if answer.code == 0 else ():
+        identity, _, rest = line.partition("|")
+        array, _, index = identity.partition("_")
+        parts = rest.split("|")
+        if index.isdigit() and array == submission.job_id and len(parts) == 3 and parts[0] == submission.token:
+            found.setdefault(int(index), []).append((parts[2], parts[1].partition(" ")[0]))
+    return {
+        (index, number): word
+        for index, records in found.items()
+        for number, (_, word) in enumerate(sorted(records, key=lambda record: record[0]))
+        if word == "REQUEUED" or phase_of(word) == "ended"
+    }
+
+
 def _entries(line: str) -> Iterator[Entry]:
     parts = line.split("|", len(FIELDS) - 1)
     if len(parts) < len(FIELDS):

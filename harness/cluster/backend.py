@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from slurm import check, commands, origin, queue, submit
+from slurm import accounting, check, commands, origin, queue, submit
 from slurm.cluster import Cluster
 from slurm.origin import Origin
 from slurm.requests import Queue, Request, Submission, Task
@@ -37,6 +37,9 @@ class Backend(Protocol):
 
     def look(self, cluster: Cluster, submissions: Sequence[Submission]) -> Queue:
         """What Slurm says of their tasks now."""
+
+    def starts(self, cluster: Cluster, submission: Submission) -> Mapping[tuple[int, int], str]:
+        """(task, how often it had been started before) → accounting's word for how that start ended, if it has one."""
 
     def settle(self, home: Path, submissions: Sequence[Submission], seen: Queue) -> list[Submission]:
         """Find out about submissions whose id was lost, by a queue that was looked at after they were listed; those
@@ -90,6 +93,10 @@ class Slurm:
     def look(self, cluster: Cluster, submissions: Sequence[Submission]) -> Queue:
         """See ``Backend``."""
         return queue.look(cluster, submissions, self.patience)
+
+    def starts(self, cluster: Cluster, submission: Submission) -> Mapping[tuple[int, int], str]:
+        """See ``Backend``."""
+        return accounting.starts(submission, self.patience) if cluster.accounting else {}
 
     def settle(self, home: Path, submissions: Sequence[Submission], seen: Queue) -> list[Submission]:
         """See ``Backend``."""

@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harness import claims, endings
 from harness.claims import Owner
+from harness.cluster.journal import Ending
+from slurm.requests import Entry
 from slurm.tokens import Ended
 
 WORDS = "gone without a word, its batch script too; Slurm has started it anew"
+_PUT_OFF = frozenset({"PREEMPTED", "REQUEUED"})
+"""Slurm's words for a start that it has ended itself, for no fault of the node."""
+
+
+def over(entry: Entry) -> int:
+    """How many starts of a task are over by Slurm's word. It counts one as soon as it tells it to go: until that has
+    gone it may still save, and say its last word."""
+    return max(entry.restarts - (entry.state == "COMPLETING"), 0)
+
+
+def blamed(ending: Ending, word: str) -> Ending:
+    """The ending of a lost start with what it counts as. ``word``: accounting's for it, empty if that has none."""
+    if word in _PUT_OFF:
+        return replace(ending, outcome="preempted", words=f"{WORDS} ({word}, says accounting: not for its node)")
+    return ending
 
 
 def lost(attempts: Path, identity: str, restarts: int, told: Sequence[Ended]) -> list[Owner]:

@@ -269,9 +269,9 @@ class Surveyor:
         return words if at > max(self._since, submitted, history.pardoned.get(path, 0.0)) else ""
 
     def _restarts(self, job: Job, look: Look, task: Live, found: Survey, traces: Traces) -> None:
-        """Count what became of starts of a task that Slurm itself has begun anew, where their node took them along."""
+        """Count what became of starts of a task that Slurm itself has begun anew, where they left no word."""
         owner = look.attempt.owner if look.attempt else None
-        restarts = task.entry.restarts if task.entry else 0
+        restarts = restarts_of.over(task.entry) if task.entry else 0
         if owner is not None and owner.slurm == task.id:
             restarts = max(restarts, owner.restart)
         if not restarts:
@@ -281,7 +281,8 @@ class Surveyor:
             ending = _ending(job, task, "node", restarts_of.WORDS)
             ending = replace(ending, nodes=gone.nodes or gone.host, restart=gone.restart, step=self._step(job))
             if not found.history.knows(ending):
-                found.judged(ending)
+                words = self._backend.starts(self._cluster, task.submission)
+                found.judged(restarts_of.blamed(ending, words.get((task.index, gone.restart), "")))
 
     def _step(self, job: Job) -> int:
         """How far a job says it is."""

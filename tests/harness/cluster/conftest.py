@@ -28,6 +28,7 @@ class StandIn:
         self.after_sbatch = lambda submission: None
         self.numbers = itertools.count(100)
         self.foreign = {}  # token → whose it is
+        self.words = {}  # (task, start) → accounting's word for its end
 
     # What the harness calls
 
@@ -50,6 +51,9 @@ class StandIn:
         self._doom()
         entries = [e for e in self.entries.values() if e.token in asked and not (self.forgets and e.phase == "ended")]
         return Queue(reachable=True, entries=tuple(entries), foreign=self.foreign)
+
+    def starts(self, cluster, submission):
+        return self.words
 
     def settle(self, home, submissions, queue):
         dropped = [each for each in self.submissions if each.job_id is None]

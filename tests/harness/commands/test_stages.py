@@ -18,7 +18,7 @@ def test_a_plan_lists_the_stages(place, staged, runs, capsys):
     lines = [re.split(r"  +", line) for line in output(capsys, "plan", "1", *STAGED).splitlines()]
     assert ["done", "prepare regions scenes"] in [line[:2] for line in lines]
     assert ["missing", "prepare alike regional", "1 min 00 s", "guess"] in lines
-    assert ["missing", "staged", "pretrain", "1 min 00 s"] in lines
+    assert ["missing", "staged", "pretrain", "1 min 00 s", "guess"] in lines
 
 
 def test_status_shows_stages_only_where_there_are_any(place, staged, runs, capsys):

@@ -48,7 +48,9 @@ def lacking(accounting=False):
 class PocketCluster:
     """Munge, a controller and nodes; with ``accounting`` slurmdbd on a MariaDB too. Use ``with`` or ``stop``."""
 
-    def __init__(self, folder, *, nodes=2, cpus=2, memory_mb=8000, gpus=2, max_array=1001, min_age=5, accounting=False):
+    def __init__(
+        self, folder, *, nodes=2, cpus=2, memory_mb=8000, gpus=2, max_array=1001, min_age=5, grace=20, accounting=False
+    ):
         self.folder, self.accounting = Path(folder).resolve(), accounting
         self.folder.mkdir(parents=True, exist_ok=True)
         ports = _free_ports(nodes + 2)
@@ -59,7 +61,7 @@ class PocketCluster:
             (self.folder / name).mkdir(exist_ok=True)
         pocket_conf.write(
             self.folder, nodes=self.nodes, ports=ports, cpus=cpus, memory_mb=memory_mb, gpus=gpus, max_array=max_array,
-            min_age=min_age, accounting=accounting,
+            min_age=min_age, grace=grace, accounting=accounting,
         )  # fmt: skip
         if accounting:
             pocket_conf.write_dbd(self.folder, ports[1])

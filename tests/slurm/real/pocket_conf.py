@@ -7,6 +7,7 @@ PARTITIONS = {
     # A job of `urgent` takes the place of one of the others, which differ in what becomes of that.
     "requeue": "Default=YES PriorityTier=1 PreemptMode=REQUEUE",
     "cancel": "PriorityTier=1 PreemptMode=CANCEL",
+    "grace": "PriorityTier=1 PreemptMode=REQUEUE GraceTime={grace}",
     "urgent": "PriorityTier=10 PreemptMode=OFF",
 }
 
@@ -16,7 +17,7 @@ def memory_groups():
     return (CGROUPS / "memory.limit_in_bytes").exists() and (CGROUPS / "cgroup.procs").exists()
 
 
-def write(folder, *, nodes, ports, cpus, memory_mb, gpus, max_array, min_age, accounting):
+def write(folder, *, nodes, ports, cpus, memory_mb, gpus, max_array, min_age, grace, accounting):
     """``slurm.conf`` and what belongs to it. ``ports`` of controller, slurmdbd and each node."""
     controller, dbd, *node_ports = ports
     limits = _cgroup(folder) if memory_groups() else "TaskPlugin=task/none\nJobAcctGatherParams=OverMemoryKill"
@@ -67,7 +68,7 @@ def write(folder, *, nodes, ports, cpus, memory_mb, gpus, max_array, min_age, ac
             f" Gres=gpu:{gpus}"
         )
     lines += [
-        f"PartitionName={name} Nodes={','.join(nodes)} DefMemPerCPU={memory_mb // cpus // 2} {more}"
+        f"PartitionName={name} Nodes={','.join(nodes)} DefMemPerCPU={memory_mb // cpus // 2} {more.format(grace=grace)}"
         for name, more in PARTITIONS.items()
     ]
     (folder / "slurm.conf").write_text("\n".join([*lines, ""]))
