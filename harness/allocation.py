@@ -7,6 +7,8 @@ import subprocess
 from dataclasses import dataclass
 
 REQUEUE_SECONDS = 60.0
+ANSWER_SECONDS = 10.0
+"""That Slurm gets to say whether it pre-empts us: its patience with us has begun to run."""
 NAMES = (
     "SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_RESTART_COUNT", "SLURM_JOB_NODELIST",
     "SLURMD_NODENAME", "SLURM_STEP_ID",
@@ -45,6 +47,20 @@ def here() -> Allocation | None:
         node=os.environ.get("SLURMD_NODENAME", ""),
         launch=f"{job}.{os.environ.get('SLURM_STEP_ID', '0')}-{number}",
     )
+
+
+def in_grace(allocation: Allocation) -> bool:
+    """Whether Slurm pre-empts this job and gives it a grace (``GraceTime`` of its partition or QOS).
+
+    Who ends by himself within that is over for Slurm, and not begun anew; without a grace it is Slurm that ends him.
+    """
+    command = ["scontrol", "show", "job", allocation.id]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_SECONDS)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    words = dict(word.partition("=")[::2] for word in answer.stdout.split())
+    return words.get("JobState") == "RUNNING" and words.get("PreemptTime", "None") not in {"None", "Unknown"}
 
 
 def requeue(allocation: Allocation) -> str:

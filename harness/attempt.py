@@ -140,6 +140,9 @@ class Attempt:
         # Who was told to go was cancelled, or Slurm itself starts it anew.
         again = self._place if number == "SIGUSR2" else None
         end = self._end(outcome="stopped", message=reason, signal=number, requeued=again is not None)
+        if number == "SIGTERM" and self._place and allocation.in_grace(self._place):
+            again, end = self._place, replace(end, requeued=True)
+            self.claim.end(end)
         if again and (problem := allocation.requeue(again)):
             print(f"{now()} not requeued: {problem}", flush=True)
             self.claim.end(replace(end, requeued=False, message=f"{reason}; not requeued: {problem}"))

@@ -22,7 +22,7 @@ def test_every_attempt_leaves_a_last_word(runs, planned, place):
     assert runs.look(failed).attempt is None or not runs.lives(runs.look(failed).attempt)
 
 
-@pytest.mark.parametrize(("reason", "asks"), [("SIGUSR2", "requeue 7_0\n"), ("SIGTERM", "")])
+@pytest.mark.parametrize(("reason", "asks"), [("SIGUSR2", "requeue 7_0\n"), ("SIGTERM", "show job 7_0\n")])
 def test_a_job_whose_time_is_up_has_itself_requeued_and_one_told_to_go_does_not(
     runs, planned, monkeypatch, tmp_path, stopped_at, reason, asks
 ):
@@ -42,11 +42,9 @@ def test_a_job_whose_time_is_up_has_itself_requeued_and_one_told_to_go_does_not(
 
     stopped_at(1, work, reason)
     end = end_of(runs, planned.jobs[0])
-    assert (end.outcome, end.signal, end.requeued, end.slurm) == ("stopped", reason, bool(asks), "7_0")
-    assert (tmp_path / "asked").exists() is bool(asks)
-    if asks:
-        assert (tmp_path / "asked").read_text() == asks
-        assert "0001.end" in (tmp_path / "then").read_text()  # Slurm kills: the last word comes first
+    assert (end.outcome, end.signal, end.requeued, end.slurm) == ("stopped", reason, reason == "SIGUSR2", "7_0")
+    assert (tmp_path / "asked").read_text() == asks
+    assert "0001.end" in (tmp_path / "then").read_text()  # Slurm kills: the last word comes first
     assert runs.look(planned.jobs[0]).state == "interrupted"
     assert not (runs.directory(planned.jobs[0]) / "record.json").exists()
 

@@ -134,6 +134,23 @@ class PocketCluster:
         """As if its network had failed: the daemon does not answer, the jobs go on. Ends with ``kill_node``."""
         os.kill(self._daemon_of(name), signal.SIGSTOP)
 
+    def reconnect(self, name):
+        """A node that was cut off answers again."""
+        os.kill(self._daemon_of(name), signal.SIGCONT)
+
+    def kill_jobs(self, name):
+        """All that runs for jobs on a node is gone at once, batch scripts and slurmstepd too; the daemon lives."""
+        daemon, here = self._daemon_of(name), os.getpid()
+        space = os.readlink(f"/proc/{daemon}/ns/pid")
+        parent = int(Path(f"/proc/{daemon}/stat").read_text().rpartition(")")[2].split()[1])
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                inside = os.readlink(folder / "ns" / "pid") == space
+            except OSError:
+                continue
+            if inside and int(folder.name) not in {daemon, parent, here}:
+                os.kill(int(folder.name), signal.SIGKILL)
+
     def _daemon_of(self, name):
         inside = self.processes[name].pid
         for _ in range(2):  # unshare's first child is a shell, the shell's first is the daemon
