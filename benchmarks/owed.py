@@ -42,7 +42,7 @@ PARTS = (
         "step", 100,
         "harness.cli bench ceilings step --recipes pixcon-sr --batch 128 --batch 512 --repeats 2 --seconds 20",
     ),
-    Part("feeding", 100, "harness.cli bench feeding --batch 512 --repeats 1"),
+    Part("feeding", 130, "harness.cli bench feeding --batch 512 --repeats 1"),
     Part(
         "without-dense-branch", 45,
         "harness.cli bench step --recipes pixcon-sr --batch 512 --repeats 1 --set pretrain.model.branches.pixel=null",
