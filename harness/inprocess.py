@@ -37,7 +37,8 @@ class InProcess:
 
     def submit(self, function: str, *arguments: str, environment: Mapping[str, str | None] | None = None) -> Process:
         """Do a job. An exception that is no record of its own reaches the caller."""
-        worker.execute(Path(arguments[0]))
+        directory, *over = arguments
+        worker.execute(Path(directory), *map(int, over))
         return Over(self._nothing, self._nothing)
 
     def stop(self, grace_seconds: float) -> None:

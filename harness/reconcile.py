@@ -248,9 +248,10 @@ class Reconciler:
             self._elsewhere.add(job.name)
             return 0
         self._starts[job.name] = self._starts.get(job.name, 0) + 1
-        directory = str(self._store.directory(job).absolute())
+        over = self._store.over(look.attempt)
+        arguments = str(self._store.directory(job).absolute()), *([str(over)] if over else [])
         environment = worker.apart(job.threads)
-        self._mine[job.name] = executor.submit("harness.worker:main", directory, environment=environment)
+        self._mine[job.name] = executor.submit("harness.worker:main", *arguments, environment=environment)
         listener.started(job, self._starts[job.name])
         return 1
 

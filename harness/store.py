@@ -120,6 +120,12 @@ class Store:
         that was not looked at for long, a guess."""
         return self._watch.lives(attempt, self._clock)
 
+    def over(self, attempt: claims.Attempt | None) -> int:
+        """Number of an attempt on another machine whose heart has stood still before our eyes: who takes it over need
+        not look on again. 0 of any other."""
+        unseen = attempt is not None and attempt.known() is None
+        return attempt.number if attempt and unseen and self._watch.sees(attempt) is False else 0
+
     def looks(self, jobs: Iterable[Job], *, driven: Collection[str] = ()) -> Iterator[tuple[Job, Look]]:
         """Each job with its look. A directory that was not there when this began is not asked for.
 

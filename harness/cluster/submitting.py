@@ -5,7 +5,7 @@ A job whose parent is in the queue waits for it there (``afterok``), so a chain 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ground.errors import ConfigError
@@ -98,7 +98,8 @@ class Submitter:
     def _submit(self, survey: Survey, array: Array) -> Submission:
         for job in array.jobs:
             self._make_ready(job, survey.standings[job.name].stands)
-        tasks = [self._task(survey.standings[job.name]) for job in array.jobs]
+        ours = {each.job_id for each in survey.submissions if each.token not in survey.queue.foreign}
+        tasks = [self._task(survey.standings[job.name], ours) for job in array.jobs]
         try:
             return self._sbatch(array.request, tasks, array.after, array.threads)
         except ConfigError:
@@ -107,12 +108,13 @@ class Submitter:
         # Without the nodes that have failed there may be none left that would do.
         return self._sbatch(replace(array.request, exclude=()), tasks, array.after, array.threads)
 
-    def _task(self, standing: Standing) -> Task:
-        """With the number of an attempt that Slurm has seen the end of, if it left no word itself: nobody needs to look
-        on for a minute."""
+    def _task(self, standing: Standing, ours: Collection[str | None]) -> Task:
+        """With the number of an attempt that left no word and whose end our Slurm, or we, have seen: nobody need look on
+        for a minute. ``ours``: Slurm's ids of our arrays."""
         directory, attempt = str(self.store.directory(standing.job).absolute()), standing.look.attempt
-        seen = attempt is not None and attempt.owner is not None and attempt.owner.slurm
-        return Task(path_of(standing.job), (directory, str(attempt.number)) if attempt and seen else (directory,))
+        array = attempt.owner.slurm.partition("_")[0] if attempt and attempt.owner else ""
+        over = attempt.number if attempt and array and array in ours else self.store.over(attempt)
+        return Task(path_of(standing.job), (directory, str(over)) if over else (directory,))
 
     def _make_ready(self, job: Job, stands: str) -> None:
         """Everything that a job finds in its folder; ``stands``: why a record that is there counts no more."""

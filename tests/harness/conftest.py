@@ -1,5 +1,6 @@
 """Fake rooms that work in milliseconds, for this process and for the processes it starts."""
 
+import signal
 import sys
 from pathlib import Path
 
@@ -9,6 +10,15 @@ from place import ROOMS, RUNS_HERE, Place
 from ground import catalog
 
 SHADOWED = ("pretrain", "transfer", "fake_work")
+
+
+@pytest.fixture(autouse=True)
+def hears():
+    """What a job or a keeper does to the signals of its process is undone in this one."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR2)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

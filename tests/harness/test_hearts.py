@@ -120,6 +120,18 @@ def test_a_harness_goes_on_with_what_a_dead_machine_has_left_whatever_its_clock_
     assert len(reconciler.run(Inline(place), Diary()).done) == len(planned.jobs)
 
 
+def test_who_is_started_after_somebody_has_looked_on_begins_at_once(place, planned, a_minute, monkeypatch):
+    store, job = Store(place.store), planned.jobs[0]
+    store.prepare(job)
+    Elsewhere(store.directory(job) / "attempts", 0.0)
+    monkeypatch.setattr(hearts, "PATIENCE_SECONDS", 0.0)  # it would give up in doubt
+    reconciler = Reconciler(store, planned.jobs, Estimates(planned.profile.seconds))
+    reconciler.survey()
+    result = reconciler.run(Inline(place), Diary())
+    assert len(result.done) == len(planned.jobs)
+    assert reconciler._starts[job.name] == 1
+
+
 @OFF
 def test_who_looks_again_and_again_sees_through_a_clock_that_is_off(place, planned, a_minute, off):
     store, job = Store(place.store), planned.jobs[0]

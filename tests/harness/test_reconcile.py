@@ -35,14 +35,14 @@ class Inline:
     def free(self):
         return self.room
 
-    def submit(self, function, directory, environment):
+    def submit(self, function, directory, *over, environment):
         assert (function, environment["OMP_NUM_THREADS"]) == ("harness.worker:main", "1")
         name = Path(directory).name.rpartition("-")[0]
         self.started.append(name)
         if self.killed.get(name, 0) > 0:
             self.killed[name] -= 1
         else:
-            worker.execute(Path(directory))
+            worker.execute(Path(directory), *map(int, over))
         return Done(self.stderr)
 
     def stop(self, grace_seconds):
