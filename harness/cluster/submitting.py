@@ -109,8 +109,8 @@ class Submitter:
         return self._sbatch(replace(array.request, exclude=()), tasks, array.after, array.threads)
 
     def _task(self, standing: Standing, ours: Collection[str | None]) -> Task:
-        """With the number of an attempt that left no word and whose end our Slurm, or we, have seen: nobody need look on
-        for a minute. ``ours``: Slurm's ids of our arrays."""
+        """With the number of an attempt that left no word and whose end our Slurm, or we, have seen: then nobody needs
+        to look on for a minute. ``ours``: Slurm's ids of our arrays."""
         directory, attempt = str(self.store.directory(standing.job).absolute()), standing.look.attempt
         array = attempt.owner.slurm.partition("_")[0] if attempt and attempt.owner else ""
         over = attempt.number if attempt and array and array in ours else self.store.over(attempt)
