@@ -37,7 +37,7 @@ class Part:
 
 
 PARTS = (
-    Part("tests", 200, "pytest -v tests/pretrain/test_fast_cuda.py"),
+    Part("tests", 260, "pytest -v tests/pretrain/test_fast_cuda.py"),
     Part(
         "step", 100,
         "harness.cli bench ceilings step --recipes pixcon-sr --batch 128 --batch 512 --repeats 2 --seconds 20",

@@ -15,26 +15,37 @@ RECIPES = [name for name in recipes.names() if name != "random-init"]
 
 
 @pytest.fixture
-def step(valueless, monkeypatch):
-    """``step(recipe, fast, precision)``: one step at toy size on a device without values; its settings."""
+def training(valueless, monkeypatch):
+    """``training(recipe, fast, precision)``: at toy size on a device without values, and a pinned batch."""
     valueless.pretend(monkeypatch)
     jit, interpreter = (pytest.importorskip(f"triton.runtime.{name}") for name in ("jit", "interpreter"))
     for kind in (jit.JITFunction, interpreter.InterpretedFunction):
         monkeypatch.setattr(kind, "run", lambda kernel, *_, **__: None)
 
-    def taken(recipe, fast=True, precision="bf16"):
+    def made(recipe, fast=True, precision="bf16"):
         words = (f"pretrain.train.precision={precision}", f"pretrain.train.fast.colours={str(fast).lower()}")
         config = settings(Options(size="toy", device="cpu", overrides=words), recipe, 8, torch.device("cpu"))
-        made = build(config, valueless.DEVICE)
+        found = build(config, valueless.DEVICE)
         if fast:
-            use_fast_paths(made.trainer.model, config.train.fast)
-        made.batch = made.batch.pin_memory()  # as the loader does
+            use_fast_paths(found.trainer.model, config.train.fast)
+        found.batch = found.batch.pin_memory()  # as the loader does
+        return found
+
+    yield made
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.fixture
+def step(training, valueless):
+    """``step(recipe, fast, precision)``: one step under the alarm; its settings."""
+
+    def taken(recipe, fast=True, precision="bf16"):
+        made = training(recipe, fast, precision)
         with valueless.alarmed():
             made.step()
-        return config
+        return made.config
 
-    yield taken
-    torch.use_deterministic_algorithms(False)
+    return taken
 
 
 def chooses(recipe):
@@ -66,6 +77,23 @@ def test_nor_does_one_of_the_plain_ways(recipe, step):
 def test_the_recipes_that_choose_slots_by_number_wait_for_it(recipe, step):
     with pytest.raises(NotImplementedError, match="nonzero"):
         step(recipe)
+
+
+def recorded(made, valueless):
+    """A pass as a CUDA graph would record it."""
+    given = made.trainer.to_device(made.batch)
+    with valueless.alarmed(recording=True):
+        return made.trainer._passed(*given)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_is_recorded_only_if_its_pass_draws_nothing_and_reads_nothing_of_the_host(recipe, training, valueless):
+    made = training(recipe)
+    if made.trainer.model.capturable:
+        assert recorded(made, valueless)[1].is_meta
+    else:
+        with pytest.raises((RuntimeError, valueless.WaitsError), match=r"draws|of the host|nonzero"):
+            recorded(made, valueless)
 
 
 WAITS = {

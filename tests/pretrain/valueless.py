@@ -63,28 +63,35 @@ def _lowered(argument, dtype):
 
 
 class _Operations(TorchDispatchMode):
-    """Meets the waits that the meta device itself does not."""
+    """Meets the waits that the meta device itself does not; ``recording``, also what a recording would do only once."""
+
+    def __init__(self, recording):
+        super().__init__()
+        self.recording = recording
 
     def __torch_dispatch__(self, operation, types, arguments=(), keywords=None):
         keywords, name = keywords or {}, operation.overloadpacket.__name__
+        if self.recording and torch.Tag.nondeterministic_seeded in operation.tags:
+            raise WaitsError(f"{operation} draws: a recording would give the same number again and again")
         if name in _INDEXED and arguments[0].is_meta:
             for index in arguments[1]:
                 if index is not None and (not index.is_meta or index.dtype in (torch.bool, torch.uint8)):
                     raise WaitsError(f"{operation} by {index.dtype} on {index.device}")
         if name == "_to_copy" and torch.device(keywords.get("device") or "cpu") == DEVICE:
-            _check_copy(operation, arguments[0], keywords.get("non_blocking"))
+            self._check_copy(operation, arguments[0], keywords.get("non_blocking"))
         if name == "copy_" and arguments[0].is_meta:
-            _check_copy(operation, arguments[1], keywords.get("non_blocking", len(arguments) > 2 and arguments[2]))
+            self._check_copy(operation, arguments[1], keywords.get("non_blocking", len(arguments) > 2 and arguments[2]))
         return operation(*arguments, **keywords)
 
-
-def _check_copy(operation, source, non_blocking):
-    if source.is_meta:
-        return
-    if not non_blocking:
-        raise WaitsError(f"{operation} from the host blocks")
-    if source.untyped_storage().data_ptr() not in _pinned:
-        raise WaitsError(f"{operation} blocks: its memory on the host can be paged out")
+    def _check_copy(self, operation, source, non_blocking):
+        if source.is_meta:
+            return
+        if self.recording:
+            raise WaitsError(f"{operation} reads memory of the host, which is another's when it is done again")
+        if not non_blocking:
+            raise WaitsError(f"{operation} from the host blocks")
+        if source.untyped_storage().data_ptr() not in _pinned:
+            raise WaitsError(f"{operation} blocks: its memory on the host can be paged out")
 
 
 _pinned: dict[int, torch.Tensor] = {}
@@ -104,9 +111,9 @@ def _moved(values, device):
 
 
 @contextlib.contextmanager
-def alarmed():
-    """Meanwhile every wait for the device is an error."""
-    with _Calls(), _Operations():
+def alarmed(recording=False):
+    """Meanwhile every wait for the device is an error; ``recording``, so is whatever cannot be recorded."""
+    with _Calls(), _Operations(recording):
         yield
 
 
