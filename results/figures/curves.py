@@ -63,7 +63,8 @@ def read(folder: Path) -> Series | None:
     tag = next((name for name in LOSSES if name in events.Tags()["scalars"]), None)
     if tag is None:
         return None
-    latest = {scalar.step: scalar.value for scalar in events.Scalars(tag)}
+    # Files come by name, which tells two of one second apart by a number without leading zeros.
+    latest = {scalar.step: scalar.value for scalar in sorted(events.Scalars(tag), key=lambda each: each.wall_time)}
     steps = sorted(latest)
     return Series(np.array(steps, dtype=float), np.array([latest[step] for step in steps], dtype=float))
 

@@ -34,6 +34,14 @@ def test_steps_that_were_trained_again_count_once_as_they_were_last(tmp_path):
     assert found.values.tolist() == [5.0, 4.0, 3.5, 3.0]
 
 
+def test_what_was_last_is_told_by_its_time_and_not_by_the_name_of_its_file(tmp_path):
+    write(tmp_path, "loss", [5.0, 4.0, 9.0])
+    (first,) = tmp_path.iterdir()
+    write(tmp_path, "loss", [3.5, 3.0], first=3, purge=3)
+    first.rename(tmp_path / "events.out.tfevents.9999999999.here")
+    assert curves.read(tmp_path).values.tolist() == [5.0, 4.0, 3.5, 3.0]
+
+
 def test_a_resumed_training_is_read_without_a_word_of_tensorboards(tmp_path, caplog):
     write(tmp_path, "loss", [5.0, 4.0, 9.0])
     write(tmp_path, "loss", [3.5, 3.0], first=2, purge=2)
