@@ -51,6 +51,11 @@ PARTS = (
         "recipes", 130,
         "harness.cli bench step --recipes byol,densecl,pixpro,slotcon,orl,univip,odin --batch 128 --repeats 1",
     ),
+    Part(
+        "as-one-of-several", 45,
+        "harness.cli bench step --recipes pixcon-sr --batch 64 --batch 128 --repeats 1 "
+        "--set pretrain.train.fast.norms=false --set pretrain.train.fast.graph=false",
+    ),
     Part("parts", 60, "harness.cli bench parts --recipes pixcon-sr,slotcon,pixpro --batch 128 --repeats 3"),
     Part("evaluation", 90, "harness.cli bench evaluation --repeats 1"),
 )  # fmt: skip
