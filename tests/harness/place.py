@@ -10,6 +10,17 @@ from pathlib import Path
 ROOMS = Path(__file__).parent / "rooms"
 ROOT = Path(__file__).parents[2]
 BARE = "description: a profile of the tests\nseconds: {pretrain: 60, transfer: 30}\n"
+FEW = """\
+extends: smoke
+description: a few scenes
+scenes:
+  coco: {train2017: 8, val2017: 6, unlabeled2017: 1}
+  voc2007: {trainval: 2, test: 2}
+  voc2012: {train: 2, val: 2, aug: 2}
+  cityscapes: {train: 1, val: 1}
+  ade20k: {training: 1, validation: 1}
+"""
+"""A profile of the real rooms, of as few scenes as there may be."""
 RUNS_HERE = f"{ROOMS}{os.pathsep}{ROOT}"
 """PYTHONPATH of the fake rooms and the harness of this checkout, whatever is installed."""
 

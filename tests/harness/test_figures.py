@@ -6,21 +6,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from place import FEW
 
 from ground.errors import ConfigError
 from harness import cli, figure_images, figures, plan
 from harness.plan import Request
-
-PROFILE = """\
-extends: smoke
-description: a few scenes
-scenes:
-  coco: {train2017: 8, val2017: 6, unlabeled2017: 1}
-  voc2007: {trainval: 2, test: 2}
-  voc2012: {train: 2, val: 2, aug: 2}
-  cityscapes: {train: 1, val: 1}
-  ade20k: {training: 1, validation: 1}
-"""
 
 
 @pytest.fixture
@@ -28,7 +18,7 @@ def few(tmp_path, monkeypatch):
     """A folder with a profile of a few scenes and a picture."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    (tmp_path / "few.yaml").write_text(PROFILE)
+    (tmp_path / "few.yaml").write_text(FEW)
     noise = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "photo.png")
     return tmp_path
@@ -143,7 +133,7 @@ pretrain:
 
 
 def test_figure_2_from_nothing_shows_a_training_from_its_start_and_says_the_same_again(few):
-    (few / "few.yaml").write_text(PROFILE + TRAINED)
+    (few / "few.yaml").write_text(FEW + TRAINED)
     arguments = ["figure", "2", "--profile", "few.yaml", "--side", "128", "--workers", "1"]
     assert cli.main(arguments) == 0
     numbers, drawn = (few / "out/figure2.json").read_text(), (few / "out/figure2.png").read_bytes()

@@ -5,15 +5,20 @@ import json
 from commanding import do, output
 
 
+def took(runs, job, seconds):
+    """As if a finished job had taken so long."""
+    path = runs.directory(job) / "record.json"
+    record = json.loads(path.read_text())
+    record["timings"]["seconds"] = seconds
+    path.write_text(json.dumps(record))
+
+
 def test_plan_says_what_would_run_and_how_long_by_measured_jobs(place, planned, runs, capsys):
     before = output(capsys, "plan", "1", "--workers", "2")
     assert "9 of 9 jobs to run" in before
     assert "the profile's guess" in before
     do(runs, *planned.jobs[:2], planned.jobs[3])
-    path = runs.directory(planned.jobs[1]) / "record.json"
-    record = json.loads(path.read_text())
-    record["timings"]["seconds"] = 40.0
-    path.write_text(json.dumps(record))
+    took(runs, planned.jobs[1], seconds=40.0)
     after = output(capsys, "plan", "1", "--workers", "1")
     assert "6 of 9 jobs to run: 3 min 25 s of work, 3 min 25 s with 1 at once (measured)" in after
     assert "done     byol         voc_detection  0" in after
@@ -23,10 +28,7 @@ def test_plan_says_what_would_run_and_how_long_by_measured_jobs(place, planned, 
 def test_a_task_that_another_recipe_was_fine_tuned_on_is_measured(place, planned, runs, capsys):
     initial, tuned = planned.jobs_of("random-init", None)[0], planned.jobs_of("random-init", "voc_detection")[0]
     do(runs, initial, tuned)
-    path = runs.directory(tuned) / "record.json"
-    record = json.loads(path.read_text())
-    record["timings"]["seconds"] = 40.0
-    path.write_text(json.dumps(record))
+    took(runs, tuned, seconds=40.0)
     text = output(capsys, "plan", "1", "--only", "byol")
     assert "voc_detection  0 1   40 s" in text
     assert "(partly the profile's guess; measured: voc_detection)" in text

@@ -7,18 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from place import ROOT
-
-FEW = """\
-extends: smoke
-description: a few scenes
-scenes:
-  coco: {train2017: 8, val2017: 6, unlabeled2017: 1}
-  voc2007: {trainval: 2, test: 2}
-  voc2012: {train: 2, val: 2, aug: 2}
-  cityscapes: {train: 1, val: 1}
-  ade20k: {training: 1, validation: 1}
-"""
+from place import FEW, ROOT
 
 
 @pytest.fixture(scope="module")
