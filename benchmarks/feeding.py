@@ -38,7 +38,9 @@ COLUMNS = (
     "recipe", "images", "resampler", "who takes them", "batch", "workers", "asked for, images/s", "images/s",
     "of ready", "waiting, %", "cores at work", "images/s and core", "margin",
 )  # fmt: skip
-READY, TRAINER, NOBODY, STAND_IN = "ready", "the trainer", "nobody: as they come", "simulated: a stand-in that sleeps"
+TRAINER, NOBODY, STAND_IN = "the trainer", "nobody: as they come", "simulated: a stand-in that sleeps"
+STAND_INS = {STAND_IN: 1.0, f"{STAND_IN}, twice as fast": 2.0}
+"""By how much more than its share of a GPU each asks of a core: twice is what cores half as fast would have to give."""
 Way = tuple[str, str]
 """Where images come from, and ``views.resampler``."""
 WAYS: tuple[Way, ...] = (("files", "torch"), ("kept", "torch"), ("files", "pillow"), ("kept", "pillow"))
@@ -110,7 +112,7 @@ class _Comparison:
             size = config.train.batch if options.size == "toy" else STAND_IN_BATCH
             self._alone = (size, min(cores.share(), loading.MOST_WORKERS))
         self._found: dict[tuple[Way, str], list[Turn]] = {}
-        self._asked: dict[Way, list[float]] = {}
+        self._asked: dict[tuple[Way, str], list[float]] = {}
 
     def rows(self) -> list[dict[str, Any]]:
         """Measure all, turn by turn; tell."""
@@ -131,10 +133,10 @@ class _Comparison:
                 yield way, TRAINER, delivered(*self._loading(way, self._config.train.batch, self._workers), self._train)
             alone = delivered(*self._loading(way, *self._alone), lambda _: None)
             yield way, NOBODY, alone
-            if simulated:
-                asked = self._gpu.rate * (alone.cores or self._alone[1]) / LOADERS
-                self._asked.setdefault(way, []).append(asked)
-                yield way, STAND_IN, delivered(*self._loading(way, *self._alone), StandIn(self._alone[0] / asked))
+            for who, times in STAND_INS.items() if simulated else ():
+                asked = times * self._gpu.rate * (alone.cores or self._alone[1]) / LOADERS
+                self._asked.setdefault((way, who), []).append(asked)
+                yield way, who, delivered(*self._loading(way, *self._alone), StandIn(self._alone[0] / asked))
 
     def _ready(self) -> Turn:
         """The step on the first batch that the loader gives, again and again."""
@@ -170,14 +172,15 @@ class _Comparison:
         if who == TRAINER:
             return row | {"of ready": ratio(_speed(found), _speed(self._found[HELD, TRAINER]))}
         at_work = tuple(each.cores for each in found if each.cores is not None)
-        row |= {"cores at work": Spread(at_work)} if len(at_work) == len(found) else {}
-        if who == NOBODY:
-            row |= {"images/s and core": ratio(_speed(found), Spread(at_work))} if len(at_work) == len(found) else {}
-            needed = (
-                _speed(self._found[HELD, TRAINER]) if self._device.type == "cuda" else Spread(tuple(self._asked[way]))
-            )
-            return {**row, "margin": ratio(_speed(found), needed)}
-        return row | {"asked for, images/s": Spread(tuple(self._asked[way]))}
+        told = len(at_work) == len(found)
+        row |= {"cores at work": Spread(at_work)} if told else {}
+        if who != NOBODY:
+            asked = Spread(tuple(self._asked[way, who]))
+            return row | {"asked for, images/s": asked, "margin": ratio(_speed(self._found[way, NOBODY]), asked)}
+        row |= {"images/s and core": ratio(_speed(found), Spread(at_work))} if told else {}
+        if self._device.type == "cuda":
+            row["margin"] = ratio(_speed(found), _speed(self._found[HELD, TRAINER]))
+        return row
 
 
 def _speed(found: list[Turn]) -> Spread:
@@ -196,6 +199,6 @@ def _notes(device: torch.device, images: str) -> list[str]:
         *notes,
         "Simulated: the stand-in takes a batch each `batch / asked for` seconds, and no core. Asked for is the GPU's "
         f"rate times the cores that the loader kept at work just before, by {LOADERS}: each core has to give what each "
-        f"of the {LOADERS} that load beside a GPU on 16 cores would. Another machine's cores may be slower or faster.",
+        f"of the {LOADERS} that load beside a GPU on 16 cores would, and twice that. Other machines' cores are others.",
         "Margin: what comes when nobody computes, over what is asked for.",
     ]
