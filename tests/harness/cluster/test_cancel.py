@@ -5,9 +5,10 @@ import json
 import pytest
 
 from harness import cli
-from harness.cluster import cancel
+from harness.cluster import cancel, keeper
 from harness.cluster.home import Home
 from harness.store import Store
+from slurm.cluster import Cluster, Keeper
 
 
 @pytest.fixture
@@ -98,6 +99,21 @@ def test_what_a_keeper_was_asked_for_counts_though_it_is_not_in_the_queue_yet(dr
     (folder / "a.json").write_text(json.dumps({"jobs": names, "since": 0.0}))
     (folder / "broken.json").write_text("{")
     assert "needed by prepare/alike.regional" in say("1", "--only", "regional", "--dry-run")
+
+
+def test_a_keeper_whose_jobs_are_all_called_off_by_name_has_nothing_left(drive, slurm, say, place, planned):
+    cluster = Cluster(description="of the tests", poll_seconds=0.01, keeper=Keeper())
+    driver = drive(cluster=cluster)
+    done = driver.make()
+    keeper.ask(driver, done.survey, planned.profile.seconds, "harness run 1")
+    home = Home(Store(place.store))
+    folder = keeper.folder_of(home, slurm)
+    assert len(keeper.requests(folder)) == 1
+    assert "9 tasks of this store to be cancelled" in say("1", "--yes")
+    assert len(in_queue(slurm)) == 1  # the keeper itself
+    keeper.keep(home, slurm, folder)  # returns: nothing is left to wait for
+    assert keeper.requests(folder) == []
+    assert len(slurm.cancelled) == 9
 
 
 def test_nothing_of_a_selection_is_told_from_an_empty_queue(drive, slurm, say):
