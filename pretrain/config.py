@@ -72,8 +72,7 @@ class Fast(Strict):
     recompute: bool = not_identity(True)
     """Outputs of inner norms are worked out again in backward instead of kept: the same bits, less memory."""
     graph: bool = later(True)
-    """Forward and backward pass recorded as a CUDA graph (one process, batch norm over the whole batch, losses that
-    neither draw nor look at their values on the host)."""
+    """Forward and backward pass recorded as a CUDA graph (one process, losses whose host looks at no values)."""
 
 
 class Train(Strict):

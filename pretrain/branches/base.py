@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 import torch
@@ -25,7 +25,8 @@ class Geometry:
     ``masks`` bool (B, S, S), of views 1 and 2: cells the other view sees. ``overlaps`` (B, 4), of views 1 and 2: their
     intersection (x1, y1, x2, y2) in [0, 1] of the view before it is mirrored. ``boxes`` (B, 4), of every view: signed,
     in pixels of its image. ``flips`` bool (B,), of every view: whether it is mirrored. ``sizes`` (B, 2), of every view:
-    (width, height) of its image in pixels.
+    (width, height) of its image in pixels. ``drawn``: what ``StudentTeacher.draw`` drew for the pass; empty, it is
+    drawn when it is needed.
     """
 
     masks: tuple[Tensor, Tensor]
@@ -33,6 +34,7 @@ class Geometry:
     boxes: tuple[Tensor, ...]
     flips: tuple[Tensor, ...]
     sizes: tuple[Tensor, ...] = ()
+    drawn: tuple[Tensor, ...] = ()
 
 
 @dataclass
@@ -40,20 +42,22 @@ class Seen:
     """What the branches read of one batch, by number of the view: views 0 and 1 are the two crops of every recipe.
 
     ``images`` (B, 3, H, W), normalised. ``student`` and ``teacher``: their C5 maps (B, C, H/32, W/32), the teacher's
-    without gradient, of the views that some branch asked for.
+    without gradient, of the views that some branch asked for. ``drawn``: what ``Branch.draw`` drew for all branches, in
+    their order; each takes its own from the front.
     """
 
     images: tuple[Tensor, ...]
     student: dict[int, Tensor]
     teacher: dict[int, Tensor]
     geometry: Geometry
+    drawn: list[Tensor] = field(default_factory=list)
 
 
 class Branch(nn.Module, ABC):
     """A loss; its ``weight`` is already in what ``forward`` returns."""
 
     capturable = False
-    """Whether ``forward`` can be recorded as a CUDA graph: it neither draws nor looks at a tensor's values."""
+    """Whether ``forward`` can be recorded as a CUDA graph: it looks at no tensor's values, and ``draw`` alone draws."""
 
     def __init__(self, config: BranchConfig) -> None:
         super().__init__()
@@ -79,6 +83,10 @@ class Branch(nn.Module, ABC):
 
     def start_epoch(self, epoch: int) -> None:
         """Called before the first step of each epoch, counted from 0."""
+
+    def draw(self, images: int) -> list[Tensor]:
+        """The random numbers of a pass over so many images of this process, on the host, from the global generator."""
+        return []
 
     def remembered(self) -> Callable[[], None]:
         """What puts back what the forward pass just taken has left for ``end_step``: a replayed one leaves nothing."""

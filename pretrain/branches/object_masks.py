@@ -29,6 +29,8 @@ class ObjectMasksBranch(ProjectedBranch):
     them over by area. Student and teacher pool their features under the same sampled masks.
     """
 
+    capturable = True
+
     def __init__(self, channels: int, config: ObjectMasks) -> None:
         super().__init__(channels, config)
         self.temperature, self.discovery = config.temperature, config.discovery
@@ -52,7 +54,8 @@ class ObjectMasksBranch(ProjectedBranch):
     def forward(self, seen: Seen) -> Tensor:
         """See ``Branch.forward``: the sum over the crops that the student sees."""
         labels = self._labels(seen)
-        ids = [choose_masks(each, self.discovery.clusters, self._draw(each)) for each in labels]
+        drawn = seen.drawn or [moved(numbers, labels[0].device) for numbers in self.draw(len(labels[0]))]
+        ids = [choose_masks(each, self.discovery.clusters, drawn.pop(0)) for each in labels]
         targets = [self._each(self.momentum, seen.teacher[view], labels[view], ids[view]) for view in (0, 1)]
         losses = []
         for view in sorted(seen.student.keys() & {0, 1}):
@@ -74,14 +77,11 @@ class ObjectMasksBranch(ProjectedBranch):
         crops = [transfer_labels(found, boxes[SPAN], boxes[crop], side, self.discovery.clusters) for crop in (0, 1)]
         return [labels.flatten(1) for labels in crops]
 
-    def _draw(self, labels: Tensor) -> Tensor:
-        """Numbers in [0, 1) for this process's images, (B, samples), the same whatever the number of processes.
-
-        From the global generator, which the training loop sets to the same (seed, step) on every process.
-        """
-        share = labels.shape[0]
-        everyone = torch.rand(world() * share, self.discovery.samples)
-        return moved(everyone[rank() * share : (rank() + 1) * share], labels.device)
+    def draw(self, images: int) -> list[Tensor]:
+        """Numbers in [0, 1) for both crops of this process's images, (B, samples) each, the same whatever the number of
+        processes: the training loop sets the global generator to the same (seed, step) on every one."""
+        everyone = [torch.rand(world() * images, self.discovery.samples) for _ in range(2)]
+        return [numbers[rank() * images : (rank() + 1) * images] for numbers in everyone]
 
     def _each(self, head: Callable[[Tensor], Tensor], maps: Tensor, labels: Tensor, ids: Tensor) -> Tensor:
         """``head`` of the features under every chosen mask: (B, samples, out)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 import torch
@@ -16,9 +17,10 @@ from ground.distributed import world
 from pretrain.branches.base import Branch, Geometry, Seen
 from pretrain.branches.registry import build_branch
 from pretrain.config import Model
+from pretrain.device import moved
 from pretrain.model.fused_pass import fused_pass
 from pretrain.model.norm import SyncBatchNorm, in_groups
-from pretrain.model.shuffle import shuffled
+from pretrain.model.shuffle import permutation, shuffled
 
 
 class FeatureMap(nn.Module):
@@ -69,17 +71,27 @@ class StudentTeacher(nn.Module):
             views: normalised batches (B, 3, H, W), the two crops first.
             geometry: where they lie.
         """
-        read = [branch.views(self.symmetric) for branch in self._branches()]
+        drawn = list(geometry.drawn) or [moved(each, views[0].device) for each in self.draw(len(views[0]))]
         with torch.no_grad():
-            # In the order of their queries: ShuffleBN draws, and batch norms count, in the order of the passes.
-            wanted = set().union(*(of for _, of in read))
-            order = [view for view in (1, 0) if view in wanted] + sorted(wanted - {0, 1})
-            teacher = self._passed(self._teacher, views, order)
+            teacher = self._passed(partial(self._teacher, drawn), views, self._order())
         # After the teacher, whose passing maps then need not lie beside all that the student's backward keeps.
-        student = self._passed(self._student, views, sorted(set().union(*(of for of, _ in read))))
-        seen = Seen(views, student, teacher, geometry)
+        seen_by_student = set().union(*(branch.views(self.symmetric)[0] for branch in self._branches()))
+        student = self._passed(self._student, views, sorted(seen_by_student))
+        seen = Seen(views, student, teacher, geometry, drawn)
         losses = {name: branch(seen) for name, branch in self.branches.items()}
         return losses, student[0].detach().float().mean((2, 3))
+
+    def _order(self) -> list[int]:
+        """The teacher's views in the order of their queries: batch norms count in the order of the passes."""
+        wanted = set().union(*(branch.views(self.symmetric)[1] for branch in self._branches()))
+        return [view for view in (1, 0) if view in wanted] + sorted(wanted - {0, 1})
+
+    def draw(self, images: int) -> list[Tensor]:
+        """The random numbers of a pass over so many images of this process, on the host, in the order in which it takes
+        them: all that a recorded pass cannot draw itself."""
+        passes = self._order() if self.norm.kind == "shuffle" else []
+        shuffles = [each for _ in passes for each in permutation(images)]
+        return shuffles + [each for branch in self._branches() for each in branch.draw(images)]
 
     def _passed(self, network: Callable[..., Tensor], views: tuple[Tensor, ...], order: list[int]) -> dict[int, Tensor]:
         """The maps of the views in ``order``, one after the other or, of one size, at once."""
@@ -93,9 +105,9 @@ class StudentTeacher(nn.Module):
             return in_groups(self.student, images, self.norm.group)
         return cast(Tensor, self.student(images, **groups))
 
-    def _teacher(self, images: Tensor, **groups: int) -> Tensor:
+    def _teacher(self, drawn: list[Tensor], images: Tensor, **groups: int) -> Tensor:
         if self.norm.kind == "shuffle":
-            return shuffled(self.teacher, images, self.norm.group)
+            return shuffled(self.teacher, images, self.norm.group, drawn.pop(0), drawn.pop(0))
         return cast(Tensor, self.teacher(images, **groups))
 
     def averaged(self) -> tuple[list[Tensor], list[Tensor]]:
@@ -109,8 +121,8 @@ class StudentTeacher(nn.Module):
 
     @property
     def capturable(self) -> bool:
-        """Whether a forward pass can be recorded as a CUDA graph: see ``Branch.capturable``. ShuffleBN draws."""
-        return self.norm.kind == "sync" and world() == 1 and all(branch.capturable for branch in self._branches())
+        """Whether a forward pass can be recorded as a CUDA graph: see ``Branch.capturable``."""
+        return world() == 1 and all(branch.capturable for branch in self._branches())
 
     def remembered(self) -> list[Callable[[], None]]:
         """See ``Branch.remembered``."""

@@ -29,7 +29,7 @@ class GraphedPass:
 
     Args:
         model: whose parameters get gradients; its branches are all ``capturable``.
-        work: the pass, without any wait for the device, any random number and any look at a tensor's values.
+        work: the pass, without any wait for the device and any look at a tensor's values; what it draws is given to it.
     """
 
     def __init__(self, model: StudentTeacher, work: Callable[[tuple[Tensor, ...], Geometry], Passed]) -> None:
@@ -86,7 +86,7 @@ def _tensors(views: tuple[Tensor, ...], geometry: Geometry) -> Iterator[Tensor]:
 
 def _like(geometry: Geometry) -> Geometry:
     values: dict[str, Any] = {
-        field.name: tuple(torch.empty_like(value) for value in getattr(geometry, field.name))
+        field.name: tuple(torch.zeros_like(value) for value in getattr(geometry, field.name))
         for field in fields(geometry)
     }
     return Geometry(**values)

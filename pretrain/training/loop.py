@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -22,6 +22,7 @@ from ground.seeding import derive_seed, generator
 from ground.stopping import Stopped
 from pretrain.branches.base import Geometry
 from pretrain.config import PretrainConfig
+from pretrain.device import moved
 from pretrain.model.fast import TRITON, use_fast_paths
 from pretrain.model.norm import use_fused_norms
 from pretrain.model.student_teacher import StudentTeacher
@@ -97,7 +98,13 @@ class Trainer:
 
     def _accumulate(self, batch: Batch) -> Passed:
         """Forward and backward of one micro-batch."""
-        return self._pass(*self.to_device(batch))
+        return self._pass(*self._given(batch))
+
+    def _given(self, batch: Batch) -> tuple[tuple[Tensor, ...], Geometry]:
+        """All that a pass works on: what it draws is drawn now, for a recorded one draws nothing."""
+        views, geometry = self.to_device(batch)
+        drawn = tuple(moved(numbers, self.device) for numbers in self.model.draw(len(batch.indices)))
+        return views, replace(geometry, drawn=drawn)
 
     def _passed(self, views: tuple[Tensor, ...], geometry: Geometry) -> Passed:
         precision = self.config.train.precision

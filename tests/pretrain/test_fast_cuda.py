@@ -107,7 +107,7 @@ def test_a_recorded_step_of_pixcon_gives_the_bits_of_one_taken_as_it_is(tiny, ph
     assert same(graphed.model.state_dict(), plain.model.state_dict())
 
 
-@pytest.mark.parametrize("recipe", ["byol", "pixpro"])
+@pytest.mark.parametrize("recipe", ["byol", "pixpro", "densecl", "odin"])
 def test_a_recorded_step_gives_the_losses_of_one_taken_as_it_is(recipe, tiny, photos, reproducible):
     (_, graphed), (_, plain) = recorded_and_not(recipe, tiny, photos)
     for one, other in zip(graphed, plain, strict=True):
