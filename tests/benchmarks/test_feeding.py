@@ -1,6 +1,7 @@
 """The benchmark of loader and step together: what it times, what it asks for, and that it says what is simulated."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -84,7 +85,7 @@ def section(monkeypatch):
 
 def test_each_core_is_asked_for_what_each_would_give_a_gpu(section):
     found, asked = section
-    on_a_gpu = 2095  # images/s at 512, benchmarks/results/bench-nvidia-h200.json
+    on_a_gpu = 2368  # images/s at 512, the step by itself: docs/performance.md
     once = on_a_gpu * 2 / 15
     assert asked == pytest.approx([once, 2 * once] * 4, rel=1e-3)
     alone = [row for row in found.rows if row["who takes them"] == feeding.NOBODY]
@@ -104,7 +105,15 @@ def test_what_is_simulated_says_so_in_its_row_and_in_a_note(section):
         True
     }
     assert any(note.startswith("Simulated: the stand-in") for note in found.notes)
-    assert "pixcon-sr: 2095 images/s on one GPU, measured on NVIDIA H200." in found.notes
+    assert "pixcon-sr: 2368 images/s on one GPU, measured on NVIDIA H200, the step by itself." in found.notes
+
+
+def test_what_is_asked_for_is_the_fastest_rate_that_the_documentation_has_of_the_step():
+    documented = (Path(__file__).parents[2] / "docs/performance.md").read_text()
+    section = documented.partition("## The training step on one H200")[2].partition("\n## ")[0]
+    rates = [float(row.split("|")[3].split()[0]) for row in section.splitlines() if row.startswith("| 512 |")]
+    assert feeding._gpu(TOY, "pixcon-sr").rate == max(rates)
+    assert feeding._gpu(TOY, "byol").source != "measured on NVIDIA H200, the step by itself"
 
 
 def test_photographs_are_read_where_a_folder_is_named_and_the_folder_stays_untold(tmp_path, monkeypatch):
