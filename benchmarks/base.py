@@ -34,6 +34,13 @@ class Options:
     """Scale of the recipes."""
     overrides: tuple[str, ...] = ()
     """Settings as ``--set`` has them: ``pretrain.train.precision=bf16``."""
+    begun: list[Section] = field(default_factory=list, compare=False, repr=False)
+    """Sections that have been begun: what their rows hold is kept when a benchmark is stopped or fails."""
+
+    def begin(self, name: str, title: str, columns: tuple[str, ...]) -> Section:
+        """An empty section to be filled row by row."""
+        self.begun.append(Section(name, title, columns))
+        return self.begun[-1]
 
 
 @dataclass(frozen=True)

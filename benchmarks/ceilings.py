@@ -55,7 +55,7 @@ def measure(options: Options) -> Section:
     """Each precision's product, and the copy."""
     device = device_of(options)
     found = ceilings(device, options.size, options.repeats)
-    section = Section("ceilings", "What the device can do at most", ("what", "TFLOP/s", "GB/s"))
+    section = options.begin("ceilings", "What the device can do at most", ("what", "TFLOP/s", "GB/s"))
     side = TOY_SIDE if options.size == "toy" else SIDES[device.type]
     for name, rate in found.matrix.items():
         section.rows.append({"what": f"{name} product, {side} cubed", "TFLOP/s": _scaled(rate, 1e12)})

@@ -109,7 +109,12 @@ class StandIn:
 
 def measure(options: Options) -> Section:
     """Seconds of each step, and the peak of memory, by size."""
-    section = Section("cluster_scale", "A large plan on a cluster", ("jobs", *STEPS, "peak MiB"))
+    section = options.begin("cluster_scale", "A large plan on a cluster", ("jobs", *STEPS, "peak MiB"))
+    section.notes += [
+        "Seconds of processor time of one process, once each; `look` reads every folder, record and submission anew, "
+        "`submit all` writes a job.json for every job and a folder for every array.",
+        "`status` is the matrix, the counts and the time to go; `forecast` what `harness plan --cluster` reckons.",
+    ]
     for seeds in SIZES[options.size]:
         say(f"cluster_scale: {seeds * JOBS_OF_A_SEED} jobs")
         command = [sys.executable, "-m", "benchmarks.cluster_scale", str(seeds)]
@@ -118,11 +123,6 @@ def measure(options: Options) -> Section:
         section.rows.append({
             name: Spread((value,)) if name in STEPS else value for name, value in found.items()
         })  # fmt: skip
-    section.notes += [
-        "Seconds of processor time of one process, once each; `look` reads every folder, record and submission anew, "
-        "`submit all` writes a job.json for every job and a folder for every array.",
-        "`status` is the matrix, the counts and the time to go; `forecast` what `harness plan --cluster` reckons.",
-    ]
     return section
 
 

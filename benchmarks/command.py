@@ -6,6 +6,7 @@ import sys
 import time
 import traceback
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import registry, report
@@ -15,7 +16,11 @@ from ground.errors import ConfigError, UserError
 
 
 def bench(options: Namespace) -> int:
-    """Run the benchmarks asked for; 1 if one of them failed. The others' numbers are kept."""
+    """Run the benchmarks asked for; 1 if one of them failed. The others' numbers are kept, and its rows until then.
+
+    Raises:
+        KeyboardInterrupt: by whom it was stopped; what was measured until then is written, and is said to be.
+    """
     if options.list:
         width = max(len(name) for name in registry.BENCHMARKS)
         print("\n".join(f"{name:{width}}  {words}" for name, words in registry.BENCHMARKS.items()))
@@ -26,10 +31,16 @@ def bench(options: Namespace) -> int:
     where, out = report.machine(asked.device), Path(options.out)
     for place, name in enumerate(names, 1):
         say(f"[{place}/{len(names)}] {name}: {registry.BENCHMARKS[name]}")
-        began = time.monotonic()
+        began, mine = time.monotonic(), replace(asked, begun=[])
         try:
-            sections.append(registry.measure_of(name)(asked))
+            sections.append(registry.measure_of(name)(mine))
+        except KeyboardInterrupt:
+            sections += cut_short(mine, "It was stopped")
+            if sections or failures:
+                options.stopped = _kept(*report.write(out, where, asked, sections, failures))
+            raise
         except Exception as error:  # whatever it is, the others are still to be measured
+            sections += cut_short(mine, "It failed")
             if not isinstance(error, UserError):
                 traceback.print_exc()
             failures.append(Failure(name, " ".join((str(error) or type(error).__name__).split())))
@@ -37,9 +48,23 @@ def bench(options: Namespace) -> int:
         else:
             say(f"{name}: {time.monotonic() - began:.0f} s")
         data, text = report.write(out, where, asked, sections, failures)  # now: what comes after may take hours
+        options.stopped = _kept(data, text)
     print(report.markdown(where, asked, sections, failures), end="")
     print(f"written: {data}, {text}", file=sys.stderr)
     return int(bool(failures))
+
+
+def cut_short(options: Options, why: str) -> list[Section]:
+    """The sections of a benchmark that did not come to its end, those that have a row, each with a note of it."""
+    found = [section for section in options.begun if section.rows]
+    for section in found:
+        section.notes.append(f"{why} before its end: more rows, columns or repetitions were to come.")
+    return found
+
+
+def _kept(data: Path, text: Path) -> str:
+    """What is said where Ctrl-C stops it."""
+    return f"; what was measured until then is written: {data}, {text}"
 
 
 def wanted(options: Namespace) -> Options:

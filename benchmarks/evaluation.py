@@ -29,7 +29,8 @@ def measure(options: Options) -> Section:
     """Boxes and masks, in turn with pycocotools."""
     images, each = (4, 4) if options.size == "toy" else (1000, 40)
     columns = ("what", "images", "detections", "ours, s", "pycocotools, s", "times as fast", "largest difference of AP")
-    section = Section("evaluation", "COCO evaluation", columns)
+    section = options.begin("evaluation", "COCO evaluation", columns)
+    section.notes.append("Objects and detections are invented; both read them from memory. One thread.")
     kinds: tuple[Literal["bbox", "segm"], ...] = ("bbox", "segm")
     for kind in kinds:
         count = images if kind == "bbox" else max(images // 5, 2)
@@ -42,7 +43,6 @@ def measure(options: Options) -> Section:
             "ours, s": found["ours"], "pycocotools, s": found["theirs"],
             "times as fast": ratio(found["theirs"], found["ours"]), "largest difference of AP": f"{gap:.2g}",
         })  # fmt: skip
-    section.notes.append("Objects and detections are invented; both read them from memory. One thread.")
     return section
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
@@ -74,22 +75,31 @@ class Gpu:
 def measure(options: Options) -> Section:
     """What reaches the step of each recipe asked for (PixCon-SR if none is)."""
     device, toy = device_of(options), options.size == "toy"
-    section = Section("feeding", "From image files to trained images", COLUMNS)
+    section = options.begin("feeding", "From image files to trained images", COLUMNS)
     with tempfile.TemporaryDirectory() as folder:
         photographs = list(data.images(Path(options.images))) if options.images else []
-        files = Files(photographs or written(Path(folder), 4 if toy else INVENTED))
+        paths = photographs or written(Path(folder), 4 if toy else INVENTED)
+        files = Files(paths)
         decoded = f"decoded whole: {region.why_not()}" if region.why_not() else "decoded as far as they are shown"
         kept = make(files, Path(folder) / "cache", cores.share(), lambda _: None, say)
         sources: dict[str, Pictures] = {"files": files, "kept": kept}
+        kind = "photographs" if photographs else f"invented pictures of 640 x 480, {_bits(paths):.1f} bits a pixel"
+        section.notes += _notes(device, f"{len(files)} {kind}, in the page cache; files are {decoded}")
         sizes = options.batches or ((4,) if toy else (BATCH[device.type],))
         for recipe, batch in product(options.recipes or ("pixcon-sr",), sizes):
             gpu = _gpu(options, recipe)
-            comparison = _Comparison(options, settings(options, recipe, batch, device), device, sources, gpu)
-            section.rows += comparison.rows()
             section.notes += [f"{recipe}: {gpu.rate:.0f} images/s on one GPU, {gpu.source}."] * (device.type == "cpu")
-    kind = "photographs" if photographs else "invented pictures of 640 x 480"
-    section.notes += _notes(device, f"{len(files)} {kind}, in the page cache; files are {decoded}")
+            comparison = _Comparison(options, settings(options, recipe, batch, device), device, sources, gpu)
+            try:
+                comparison.measure()
+            finally:  # what came until then, if it is stopped
+                section.rows += comparison.rows()
     return section
+
+
+def _bits(paths: list[Path]) -> float:
+    """Bits a pixel of invented pictures."""
+    return median(8 * path.stat().st_size / (640 * 480) for path in paths)
 
 
 def _gpu(options: Options, recipe: str) -> Gpu:
@@ -115,17 +125,25 @@ class _Comparison:
         if device.type == "cpu":  # where nothing else computes: as large as its bursts may be, on all cores
             size = config.train.batch if options.size == "toy" else STAND_IN_BATCH
             self._alone = (size, min(cores.share(), loading.MOST_WORKERS))
+        self._whole = 0  # turns that came to their end
         self._found: dict[tuple[Way, str], list[Turn]] = {}
         self._asked: dict[tuple[Way, str], list[float]] = {}
 
-    def rows(self) -> list[dict[str, Any]]:
-        """Measure all, turn by turn; tell."""
+    def measure(self) -> None:
+        """All, turn by turn."""
         for turn in range(self._options.repeats):
             say(f"feeding: {self._config.recipe}, turn {turn + 1} of {self._options.repeats}")
             for way, who, found in self._turn():
                 self._found.setdefault((way, who), []).append(found)
                 say(f"{' '.join(way).strip()}, {who}: {found.speed:.1f} images/s, {found.waiting:.1%} waiting")
                 release(self._device)
+            self._whole += 1
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Of the turns that came to their end, or of a first one that did not."""
+        whole = slice(max(self._whole, 1))
+        self._found = {key: found[whole] for key, found in self._found.items()}
+        self._asked = {key: asked[whole] for key, asked in self._asked.items()}
         return [self._row(way, who, found) for (way, who), found in self._found.items()]
 
     def _turn(self) -> Iterator[tuple[Way, str, Turn]]:
@@ -139,8 +157,9 @@ class _Comparison:
             yield way, NOBODY, alone
             for who, times in STAND_INS.items() if simulated else ():
                 asked = times * self._gpu.rate * (alone.cores or self._alone[1]) / LOADERS
+                found = delivered(*self._loading(way, *self._alone), StandIn(self._alone[0] / asked))
                 self._asked.setdefault((way, who), []).append(asked)
-                yield way, who, delivered(*self._loading(way, *self._alone), StandIn(self._alone[0] / asked))
+                yield way, who, found
 
     def _ready(self) -> Turn:
         """The step on the first batch that the loader gives, again and again."""

@@ -13,7 +13,7 @@ from harness import keys, plan, profiles
 
 def measure(options: Options) -> Section:
     """Per recipe and task, and whole plans."""
-    section = Section("keys", "Settings, keys and plans", ("what", "count", "seconds", "ms each"))
+    section = options.begin("keys", "Settings, keys and plans", ("what", "count", "seconds", "ms each"))
     profile = profiles.load("smoke")
     recipes, tasks = profiles.recipe_names(), profiles.task_names()
     resolved = [profile.recipe(name) for name in recipes]

@@ -73,7 +73,10 @@ class Clock:
 def measure(options: Options) -> Section:
     """Each recipe's step in its parts."""
     device = device_of(options)
-    section = Section("parts", "Parts of a training step", ("recipe", "batch", "part", "ms", "of the step"))
+    section = options.begin("parts", "Parts of a training step", ("recipe", "batch", "part", "ms", "of the step"))
+    section.notes.append(
+        "Parts are clocked within whole steps that are not recorded; `alone` is a branch by itself, forth and back."
+    )
     if "fast" in Train.model_fields:  # within a recorded pass there is nothing to clock
         options = replace(options, overrides=(*options.overrides, "pretrain.train.fast.graph=false"))
     names = options.recipes or (("pixcon-sr",) if options.size == "toy" else RECIPES)
@@ -88,9 +91,6 @@ def measure(options: Options) -> Section:
         section.rows.append(_row(name, batch, "the step", whole, whole))
         del training
         release(device)
-    section.notes.append(
-        "Parts are clocked within whole steps that are not recorded; `alone` is a branch by itself, forth and back."
-    )
     return section
 
 

@@ -26,7 +26,7 @@ REPEATS = 5
 
 def measure(options: Options) -> Section:
     """Reading, aggregating and each format, on 10,000 records."""
-    section = Section("rendering", "A table from its run records", ("step", "count", "seconds"))
+    section = options.begin("rendering", "A table from its run records", ("step", "count", "seconds"))
     with tempfile.TemporaryDirectory() as folder:
         layout, paths = write(Path(folder), 100 if options.size == "toy" else 10_000)
         runs = [read(path) for path in paths]

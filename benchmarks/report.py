@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Failure:
-    """A benchmark that gave nothing."""
+    """A benchmark that did not come to its end."""
 
     name: str
     reason: str
@@ -71,7 +71,10 @@ def write(
     """``bench-<machine>.json`` and the same as ``.md`` in ``folder``; their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     data, text = (folder / f"bench-{label(where)}.{suffix}" for suffix in ("json", "md"))
-    asked = asdict(options) | {name: getattr(options, name) is not None for name in ("official", "images")}
+    asked = asdict(replace(options, begun=[])) | {
+        name: getattr(options, name) is not None for name in ("official", "images")
+    }
+    del asked["begun"]
     write_json(data, {
         "schema": SCHEMA, "machine": where, "options": asked,
         "sections": [_plain(section) for section in sections], "failures": [asdict(failure) for failure in failures],

@@ -27,7 +27,7 @@ def measure(options: Options) -> Section:
     """Each recipe with its own batch split among the GPUs, and with as many images on each GPU."""
     names = options.recipes or NAMES
     speed = Speed(profiles.load(options.profile), Cluster(description="DGX H100", gpus_per_node=PER_NODE))
-    section = Section("scaling", "From one GPU to many, by simulation", COLUMNS)
+    section = options.begin("scaling", "From one GPU to many, by simulation", COLUMNS)
     for name in names:
         section.rows += [_row(speed, name, gpus, None) for gpus in GPUS]
         section.rows += [_row(speed, name, gpus, 64 * gpus) for gpus in GPUS]

@@ -32,24 +32,45 @@ Start = Callable[[], Callable[[], object]]
 def measure(options: Options) -> Section:
     """Every recipe at every batch, ours and, where there is one, the published one."""
     device = device_of(options)
-    section = Section("step", "Training step", COLUMNS)
+    section = options.begin("step", "Training step", COLUMNS)
     batches = options.batches or ((4,) if options.size == "toy" else BATCHES[device.type])
     names = options.recipes or (("pixcon-sr",) if options.size == "toy" else tuple(trained()))
     official = published.load(options.official)
+    section.notes += _notes(device, options)
     for name in names:
         for batch in batches:
             say(f"step: {name}, {batch} images")
-            section.rows += _rows(options, device, settings(options, name, batch, device), official)
-    section.notes += _notes(device, options)
+            _compare(section, options, device, settings(options, name, batch, device), official)
     return section
 
 
-def _rows(
-    options: Options, device: torch.device, config: PretrainConfig, official: ModuleType | None
-) -> list[dict[str, Any]]:
+def _compare(
+    section: Section, options: Options, device: torch.device, config: PretrainConfig, official: ModuleType | None
+) -> None:
+    """A recipe's rows at one batch; those of the turns until then, if it is stopped."""
     contenders = _contenders(config, device, official)
     found: dict[str, list[Timed]] = {name: [] for name in contenders}
     lost: set[str] = set()
+    try:
+        _turns(options, device, config, contenders, found, lost)
+    finally:
+        told = {name: [] if name in lost else found[name] for name in contenders if name in lost or found[name]}
+        rows = {name: _row(config, device, name, times) for name, times in told.items()}
+        if rows.keys() - lost >= {PUBLISHED, OURS}:
+            _beside(config, rows, found)
+        section.rows += rows.values()
+    _of_ceilings(list(rows.values()), options, device, config)
+
+
+def _turns(
+    options: Options,
+    device: torch.device,
+    config: PretrainConfig,
+    contenders: dict[str, Start],
+    found: dict[str, list[Timed]],
+    lost: set[str],
+) -> None:
+    """Each contender in turn; into ``found``, and whose memory did not suffice into ``lost``."""
     began = time.monotonic()
     for turn in range(options.repeats):
         if turn == 1:
@@ -67,11 +88,6 @@ def _rows(
             except torch.cuda.OutOfMemoryError:
                 lost.add(name)
             release(device)
-    rows = {name: _row(config, device, name, found[name] if name not in lost else []) for name in contenders}
-    if PUBLISHED in found and not lost & {PUBLISHED, OURS}:
-        _beside(config, rows, found)
-    _of_ceilings(list(rows.values()), options, device, config)
-    return list(rows.values())
 
 
 def _contenders(config: PretrainConfig, device: torch.device, official: ModuleType | None) -> dict[str, Start]:
@@ -111,7 +127,11 @@ def _images(config: PretrainConfig, times: list[Timed]) -> Spread:
 
 def _beside(config: PretrainConfig, rows: dict[str, dict[str, Any]], found: dict[str, list[Timed]]) -> None:
     """Ours as shares of the published step's numbers, turn by turn."""
-    speeds = {name: Spread(tuple(config.train.batch / each.seconds.median for each in found[name])) for name in found}
+    whole = min(len(found[OURS]), len(found[PUBLISHED]))  # one that was stopped may have come to one of them alone
+    speeds = {
+        name: Spread(tuple(config.train.batch / each.seconds.median for each in found[name][:whole]))
+        for name in (OURS, PUBLISHED)
+    }
     ours, theirs = rows[OURS], rows[PUBLISHED]
     ours["× published"] = ratio(speeds[OURS], speeds[PUBLISHED])
     if theirs["peak GiB"]:

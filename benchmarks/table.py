@@ -24,7 +24,7 @@ PRETRAININGS = 66
 
 def measure(options: Options) -> Section:
     """Planning, reading, aggregating, rendering."""
-    section = Section("table", "`harness table` on a large store", ("step", "records", "seconds"))
+    section = options.begin("table", "`harness table` on a large store", ("step", "records", "seconds"))
     with elsewhere():
         count = 1 if options.size == "toy" else PRETRAININGS
         request = planning.Request(tables=("7",), pretrainings=count, store=Path("runs"))

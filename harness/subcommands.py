@@ -27,7 +27,7 @@ def data_commands(commands: Any, settings: Parser) -> None:
 def bench_command(commands: Any) -> None:
     """``bench``."""
     bench = command(commands, "bench", "benchmarks.command:bench", BENCH_WORDS, on_settings("paper"))
-    bench.set_defaults(stopped="; what was measured until then is written")
+    bench.set_defaults(stopped="; nothing was measured until then")
     bench.add_argument("names", nargs="*", metavar="NAME", help="which (default: all; --list names them)")
     bench.add_argument("--list", action="store_true", help="what there is to measure; measures nothing")
     bench.add_argument(

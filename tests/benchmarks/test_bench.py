@@ -76,6 +76,68 @@ def test_a_benchmark_that_fails_is_named_and_the_others_are_kept(bench, monkeypa
     assert "Failed: `keys`: division by zero" in text
 
 
+def slow(rows, ended_by):
+    """A benchmark that has so many rows when it ends so."""
+
+    def measure(options):
+        section = options.begin("slow", "Slow", ("a",))
+        section.rows += [{"a": number} for number in range(rows)]
+        raise ended_by
+
+    return measure
+
+
+def test_the_rows_of_a_benchmark_that_fails_later_are_kept_with_a_note(bench, monkeypatch):
+    monkeypatch.setattr(registry, "measure_of", lambda name: slow(2, ZeroDivisionError("none")))
+    code, found, _ = bench("keys")
+    assert (code, found["failures"]) == (1, [{"name": "keys", "reason": "none"}])
+    assert [section["rows"] for section in found["sections"]] == [[{"a": 0}, {"a": 1}]]
+    assert found["sections"][0]["notes"][-1].startswith("It failed before its end")
+
+
+def test_what_was_measured_until_ctrl_c_is_written_and_is_said_to_be(tmp_path, monkeypatch, capsys):
+    plain = registry.measure_of
+    fake = slow(2, KeyboardInterrupt())
+    monkeypatch.setattr(registry, "measure_of", lambda name: fake if name == "keys" else plain(name))
+    arguments = ["bench", "scaling", "keys", "rendering", "--size", "toy", "--device", "cpu", "--out", str(tmp_path)]
+    assert cli.main(arguments) == 130
+    (data,) = tmp_path.glob("bench-*.json")
+    said = f"harness: stopped; what was measured until then is written: {data}, {data.with_suffix('.md')}"
+    assert capsys.readouterr().err.splitlines()[-1] == said
+    done, cut = json.loads(data.read_text())["sections"]
+    assert (done["name"], cut["rows"]) == ("scaling", [{"a": 0}, {"a": 1}])
+    assert cut["notes"] == ["It was stopped before its end: more rows, columns or repetitions were to come."]
+    assert "It was stopped" in data.with_suffix(".md").read_text()
+
+
+def test_ctrl_c_before_anything_was_measured_says_so_and_writes_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(registry, "measure_of", lambda name: slow(0, KeyboardInterrupt()))
+    assert cli.main(["bench", "keys", "--device", "cpu", "--out", str(tmp_path)]) == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "harness: stopped; nothing was measured until then"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_step_that_is_stopped_keeps_the_turns_until_then(monkeypatch):
+    turns = iter([1.0, 2.0, 4.0])
+
+    def turn(start, device):
+        try:
+            return Timed(Spread((next(turns),)), 2**30)
+        except StopIteration:
+            raise KeyboardInterrupt from None
+
+    monkeypatch.setattr(step, "_turn", turn)
+    monkeypatch.setattr(step, "_contenders", lambda *_: dict.fromkeys((PUBLISHED, step.OURS)))
+    torch.set_num_threads(1)
+    options = Options(size="toy", device="cpu")
+    with pytest.raises(KeyboardInterrupt):
+        step.measure(options)
+    theirs, ours = options.begun[0].rows
+    assert (theirs["images/s"].values, ours["images/s"].values) == ((4.0, 1.0), (2.0,))
+    assert ours["× published"].values == (0.5,)
+    assert options.begun[0].notes
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

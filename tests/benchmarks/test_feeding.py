@@ -99,6 +99,28 @@ def test_each_core_is_asked_for_what_each_would_give_a_gpu(section):
     assert trained["who takes them"] == feeding.TRAINER
 
 
+@pytest.mark.parametrize(("turns", "rows", "values"), [(0, 1, 1), (3, 4, 1), (8, 9, 1), (11, 9, 1), (17, 9, 2)])
+def test_of_a_turn_that_is_stopped_nothing_stands_beside_whole_ones(turns, rows, values, monkeypatch):
+    """A turn has eight deliveries at toy size, and before them the step on a batch that is ready."""
+    torch.set_num_threads(1)
+    left = iter(range(turns))
+
+    def turn(*_):
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return Turn(600.0, 0.25, 2.0)
+
+    monkeypatch.setattr(feeding, "delivered", turn)
+    options = Options(size="toy", device="cpu", repeats=3)
+    with pytest.raises(KeyboardInterrupt):
+        feeding.measure(options)
+    torch.use_deterministic_algorithms(False)
+    (section,) = options.begun
+    assert len(section.rows) == rows
+    assert {len(row["images/s"].values) for row in section.rows} == {values}
+    assert any("3.3 bits a pixel" in note for note in section.notes)
+
+
 def test_what_is_simulated_says_so_in_its_row_and_in_a_note(section):
     found, _ = section
     assert {row["who takes them"].startswith("simulated") for row in found.rows if "asked for, images/s" in row} == {
