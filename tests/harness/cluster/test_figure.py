@@ -5,7 +5,7 @@ import re
 import shlex
 
 import pytest
-from test_figures import PROFILE
+from place import FEW
 
 from harness import cli
 from harness.cluster import cancel, run, showing
@@ -20,7 +20,7 @@ def figure(tmp_path, slurm, monkeypatch, capsys):
     monkeypatch.setattr(cancel, "Slurm", lambda: slurm)
     monkeypatch.setattr(showing, "Slurm", lambda patience: slurm)
     monkeypatch.setattr(run, "PAUSE_SECONDS", 0.001)
-    (tmp_path / "few.yaml").write_text(PROFILE)
+    (tmp_path / "few.yaml").write_text(FEW)
     (tmp_path / "of.yaml").write_text("description: of the tests\npoll_seconds: 0.01\n")
 
     def figure(*arguments):
