@@ -21,8 +21,9 @@ only those with this in their name, or of a cell table/row/column
 DEFAULT_TABLES = ("1",)
 CANCEL_WORDS = """\
 Take jobs out of a cluster's queue, or end them where they run. Lists them and asks first. Only what was submitted from
-this store: all of it, or what the tables, recipes and tasks that are named want. A job that others, which were not
-named, rest on stays. What the jobs have done so far is kept, and harness run goes on from there.
+this store: all of it, or what harness run with the same tables, profile, data, recipes, tasks, seeds and settings
+wants; any one of these, without a table, means those jobs of Table 1. A job that others, which were not named, rest on
+stays. What the jobs have done so far is kept, and harness run goes on from there.
 """
 READ_HELP = "where the jobs ran (default: the cluster that the store's were submitted to last, else this machine)"
 CHECK_WORDS = """\
@@ -116,7 +117,7 @@ def cancelling(parser: ArgumentParser) -> None:
         "tables",
         nargs="*",
         metavar="TABLE",
-        help="only the jobs of these (default: all of the store; 1 with --only, --add or --tasks)",
+        help="only the jobs of these (default: all of the store; 1 with any option that selects jobs)",
     )
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--dry-run", action="store_true", help="list what would go and what would stay; change nothing")

@@ -12,7 +12,7 @@ from pathlib import Path
 from ground.errors import ConfigError
 from harness import commands
 from harness import plan as planning
-from harness.cluster import lease, leaving
+from harness.cluster import going_on, lease, leaving
 from harness.cluster.backend import Backend, Slurm
 from harness.cluster.driver import LEASE_SECONDS
 from harness.cluster.home import Home
@@ -46,9 +46,14 @@ class Choice:
     needed: list[tuple[Found, list[str]]]
     """What was named and stays, with the jobs that were not and rest on it."""
     others: int
-    """How many tasks of the store are in the queue that were not named."""
+    """How many more tasks of the store are in the queue: they were not named, or not listed to who agreed."""
     foreign: list[str]
     """Lines on tasks that are in another's queue."""
+
+    @property
+    def numbers(self) -> tuple[int, int, int]:
+        """How many go, stay though they were named, and were not named."""
+        return len(self.found), len(self.needed), self.others
 
 
 def cancel(options: Namespace, backend: Backend | None = None) -> int:
@@ -62,21 +67,21 @@ def cancel(options: Namespace, backend: Backend | None = None) -> int:
     plan = _selected(options)
     names = None if plan is None else {path_of(job) for job in plan.jobs}
     shared = {} if plan is None else leaving.also_of(plan)
+    listed: Choice | None = None
     if options.dry_run or not options.yes:  # nobody is held up by a question that is not answered
-        choice = in_queue(store, cluster, backend, names)
-        print("\n".join(listing(choice, shared)))
-        if options.dry_run or not choice.found:
+        listed = in_queue(store, cluster, backend, names)
+        print("\n".join(listing(listed, shared)))
+        if options.dry_run or not listed.found:
             return 0
-        if not _agreed(len(choice.found)):
+        if not _agreed(len(listed.found)):
             print("nothing was cancelled")
             return 1
-        names = {each.name for each in choice.found}
     home = Home(store)
     with lease.held(home.lease, LEASE_SECONDS) as claim:  # nobody submits meanwhile
         if claim is None:
             raise ConfigError("cancel", "another harness is submitting at the moment", "Try again when it is done.")
-        choice = in_queue(store, cluster, backend, names)
-        if options.yes or not choice.found:
+        choice = in_queue(store, cluster, backend, names, listed)
+        if listed is None or choice.numbers != listed.numbers:
             print("\n".join(listing(choice, shared)))
         lease.keep(claim)
         # The word first: whoever stays with these jobs must not take them for lost.
@@ -89,15 +94,22 @@ def cancel(options: Namespace, backend: Backend | None = None) -> int:
 
 
 def _selected(options: Namespace) -> Plan | None:
-    """What is meant; None for all of the store. Recipes or tasks alone are those of the table that ``run`` takes."""
-    if not (options.tables or options.recipes or options.add or options.tasks):
+    """What is meant; None for all of the store. Whatever else selects, without a table, does so in the one that ``run``
+    takes: all of the store must be meant by nobody who has named a profile or a seed."""
+    if not (options.tables or going_on.selects(options)):
         return None
     options.tables = options.tables or DEFAULT_TABLES
     return planning.build(commands.request(options))
 
 
-def in_queue(store: Store, cluster: Cluster, backend: Backend, names: set[str] | None) -> Choice:
-    """What of this store is in the queue and, of ``names`` if they are given, may go.
+def in_queue(
+    store: Store, cluster: Cluster, backend: Backend, names: set[str] | None, listed: Choice | None = None
+) -> Choice:
+    """What of this store is in the queue and may go.
+
+    Args:
+        names: what is meant; None for all of the store.
+        listed: what somebody has agreed to: what came into the queue since stays, and so does what it rests on.
 
     Raises:
         ConfigError: Slurm does not answer.
@@ -118,15 +130,23 @@ def in_queue(store: Store, cluster: Cluster, backend: Backend, names: set[str] |
     found = [Found(tasks[each.token, each.index], each) for each in alive]
     elsewhere = {place: name for place, name in tasks.items() if place[0] in queue.foreign}
     chosen = [each for each in found if names is None or each.name in names]
-    needed: dict[str, list[str]] = {}
+    remaining: set[str] = set()
     if names is not None:
         remaining = {each.name for each in found} | set(elsewhere.values()) | leaving.kept(home, history.cancelled)
-        needed = leaving.needed(store, names, remaining - names)
+        remaining -= names
+    agreed = {each.name for each in (found if listed is None else listed.found)}
+    if listed is not None:
+        told = agreed | {each.name for each, _ in listed.needed}
+        remaining |= {each.name for each in chosen} - told
+        chosen = [each for each in chosen if each.name in told]
+    needed = leaving.needed(store, {each.name for each in chosen}, remaining)
     tally = Counter(queue.foreign[token] for (token, _), name in elsewhere.items() if names is None or name in names)
+    going = [each for each in chosen if each.name in agreed and each.name not in needed]
+    staying = [(each, needed[each.name]) for each in chosen if each.name in needed]
     return Choice(
-        found=[each for each in chosen if each.name not in needed],
-        needed=[(each, needed[each.name]) for each in chosen if each.name in needed],
-        others=len(found) - len(chosen),
+        found=going,
+        needed=staying,
+        others=len(found) - len(going) - len(staying),
         foreign=[
             f"{number} tasks belong to {whose}: only there can they be cancelled" for whose, number in tally.items()
         ],

@@ -25,8 +25,16 @@ def status(options: Namespace) -> str:
 
 
 def cancel(options: Namespace) -> str:
-    """The command that takes them out of the queue; the whole store's where no table has them."""
-    return _about(options, "cancel") if options.tables else shlex.join(["harness", "cancel", *_place(options)])
+    """How to take them out of the queue; where no table has them only the whole store can be, which is said."""
+    if options.tables:
+        return f"To take it back: {_about(options, 'cancel')}"
+    return f"To take it back, with all else of this store: {shlex.join(['harness', 'cancel', *_place(options)])}"
+
+
+def selects(options: Namespace) -> bool:
+    """Whether the command has an option that decides which jobs are meant, be its value the one that holds unsaid."""
+    given = {word.partition("=")[0] for word in options.command}
+    return not given.isdisjoint({*_OPTIONS, "--recipes"})
 
 
 def _about(options: Namespace, command: str) -> str:

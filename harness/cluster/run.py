@@ -172,7 +172,7 @@ def _left_alone(driver: Driver, survey: Survey, options: Namespace, kept: str) -
         room = " (max_jobs of the cluster profile are in the queue)" if outlook.full(survey, driver.cluster) else ""
         who = "" if lines or kept.startswith("nobody") else f"; {kept}"
         lines.append(f"NOT submitted: {missing} jobs{room}; run again: {going_on.again(options)}{who}")
-    return [*lines, f"How it stands: {going_on.status(options)}. To take it back: {going_on.cancel(options)}"]
+    return [*lines, f"How it stands: {going_on.status(options)}. {going_on.cancel(options)}"]
 
 
 def check(options: Namespace, cluster: Cluster) -> None:

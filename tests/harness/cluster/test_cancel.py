@@ -1,6 +1,7 @@
 """``harness cancel`` of a selection: what goes, what stays, and that it is said."""
 
 import json
+from argparse import Namespace
 
 import pytest
 
@@ -13,16 +14,29 @@ from slurm.cluster import Cluster, Keeper
 
 @pytest.fixture
 def say(place, slurm, cluster, monkeypatch, capsys):
-    """``say(*arguments)``: what `harness cancel` prints of the stand-in's queue."""
+    """``say(*arguments)``: what `harness cancel` prints of the stand-in's queue; a selection is of the toy profile."""
     Home(Store(place.store)).remember("slurm", cluster)
     monkeypatch.setattr("slurm.cluster.load", lambda name: cluster)
     monkeypatch.setattr(cancel, "Slurm", lambda: slurm)
 
     def say(*arguments):
-        assert cli.main(["cancel", *arguments, "--profile", "toy.yaml"]) == 0
+        profile = [] if set(arguments) <= {"--yes", "--dry-run"} else ["--profile", "toy.yaml"]
+        assert cli.main(["cancel", *arguments, *profile]) == 0
         return capsys.readouterr().out
 
     return say
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """``asked(meanwhile)``: somebody says y, and something happens before; gives the numbers that were asked about."""
+
+    def asked(meanwhile=lambda: None):
+        numbers = []
+        monkeypatch.setattr(cancel, "_agreed", lambda number: numbers.append(number) or meanwhile() or True)
+        return numbers
+
+    return asked
 
 
 def in_queue(slurm):
@@ -38,6 +52,63 @@ def test_without_a_selection_it_is_all_of_the_store(drive, slurm, say):
     assert "9 tasks of this store to be cancelled: 9 PENDING" in told
     assert "stay" not in told
     assert in_queue(slurm) == []
+
+
+@pytest.mark.parametrize(
+    "words", [["--profile", "toy.yaml"], ["--profile", "toy.yaml", "--seed=0"], ["--profile=toy.yaml", "--add", "byol"]]
+)
+def test_any_option_that_selects_jobs_spares_the_others_of_the_store(drive, slurm, say, planned, staged, words):
+    drive(
+        jobs=[*planned.jobs, *(job for job in staged.jobs if job.name not in {each.name for each in planned.jobs})]
+    ).make()
+    assert "9 tasks of this store to be cancelled" in say(*words, "--yes")
+    assert any("staged" in name for name in in_queue(slurm))
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["--profile smoke", "--data there", "--pretrain-images there", "--only byol", "--recipes byol", "--add byol",
+     "--tasks voc_detection", "--seed 0", "--pretrain-seeds 1", "--set pretrain.train.epochs=3"],
+)  # fmt: skip
+def test_an_option_that_selects_is_never_ignored_though_it_says_what_holds_unsaid(say, monkeypatch, words):
+    asked = []
+    nothing = Namespace(jobs=(), layouts=())
+    monkeypatch.setattr(cancel.planning, "build", lambda wanted: asked.append(wanted.tables) or nothing)
+    assert cli.main(["cancel", *words.split(), "--dry-run"]) == 0
+    assert asked == [("1",)]
+    assert cli.main(["cancel", "--dry-run"]) == 0
+    assert len(asked) == 1
+
+
+def test_all_of_the_store_goes_after_a_question_though_a_keeper_has_more(drive, slurm, say, staged, place, asked):
+    names = [f"{job.kind}/{job.name}" for job in staged.jobs]
+    drive(jobs=[job for job in staged.jobs if "staged" not in job.name and "alike" not in job.name]).make()
+    for job in staged.jobs:
+        Store(place.store).prepare(job)
+    folder = Home(Store(place.store)).keeper / "tests-0"
+    folder.mkdir(parents=True)
+    (folder / "a.json").write_text(json.dumps({"jobs": names, "since": 0.0}))
+    numbers, here = asked(), len(in_queue(slurm))
+    told = say()
+    assert (numbers, in_queue(slurm)) == ([here], [])
+    assert told.count("to be cancelled") == 1
+    assert f"cancelled {here} tasks" in told
+
+
+@pytest.mark.parametrize("words", [(), ("1",)], ids=["all of the store", "a table"])
+def test_what_comes_into_the_queue_during_the_question_stays_with_what_it_rests_on(
+    drive, slurm, say, planned, asked, words
+):
+    byol = [job for job in planned.jobs if "byol" in job.name]
+    drive(jobs=[job for job in planned.jobs if job not in byol or job.kind == "pretrain"]).make()
+    numbers = asked(lambda: drive(jobs=byol).make())
+    told = say(*words)
+    assert numbers == [7]
+    assert sorted(name.partition("/")[0] for name in in_queue(slurm)) == ["pretrain", "transfer", "transfer"]
+    assert all("byol" in name for name in in_queue(slurm))
+    assert "1 tasks of this store stay, for jobs that were not named rest on them" in told
+    assert "2 other tasks of this store stay" in told
+    assert "cancelled 6 tasks" in told
 
 
 @pytest.mark.parametrize("tables", [["1"], []], ids=["of a table", "of the table that run takes"])

@@ -71,6 +71,14 @@ def test_what_it_says_who_does_not_stay_works(evaluate, slurm, hint):
     assert "±" in output
 
 
+def test_where_no_table_has_its_task_it_says_what_else_would_be_taken_back(evaluate, hint, drive, monkeypatch):
+    drive().make()
+    monkeypatch.setattr("harness.evaluate._numbers", lambda options: [])
+    errors = evaluate("--detach")[2]
+    told = hint(f"{errors.rstrip()} --dry-run", "To take it back, with all else of this store")
+    assert "12 tasks of this store to be cancelled" in told
+
+
 def test_taken_back_it_takes_nothing_else_along(evaluate, slurm, drive, hint):
     drive().make()
     _, _, errors = evaluate("--detach")

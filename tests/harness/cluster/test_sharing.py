@@ -68,7 +68,7 @@ def test_what_belongs_to_another_is_not_cancelled(drive, slurm, elsewhere, place
     drive().make()
     other = elsewhere("user x")
     monkeypatch.setattr(cancel, "_cluster", lambda options, store: cluster)
-    options = {"tables": [], "recipes": [], "add": [], "tasks": [], "cluster": None, "yes": True, "dry_run": False}
+    options = {"tables": [], "command": ["cancel"], "cluster": None, "yes": True, "dry_run": False}
     assert cancel.cancel(Namespace(store=str(place.store), **options), other) == 0
     assert other.cancelled == []
     assert "belong to user x: only there can they be cancelled" in capsys.readouterr().out

@@ -108,7 +108,7 @@ def test_tasks_of_other_settings_are_counted_besides(drive, viewed, planned):
 
 
 def options(place, **more):
-    nothing = {"tables": [], "recipes": [], "add": [], "tasks": [], "cluster": None, "dry_run": False}
+    nothing = {"tables": [], "command": ["cancel"], "cluster": None, "dry_run": False}
     return Namespace(**{"store": str(place.store), "yes": True, **nothing, **more})
 
 
