@@ -23,6 +23,7 @@ from ground.errors import StorageError, UserError
 from ground.files import write_json
 from ground.stopping import Stopped
 from harness import allocation, claims, hearts, snapshot, worker
+from harness.allocation import Allocation
 from harness.claims import Claim
 from harness.cluster import lease, outlook
 from harness.cluster.backend import Backend, Environment, Slurm
@@ -206,11 +207,16 @@ def main(root: str, name: str) -> int:
         stopping.deafen()
         claim.end(End("stopped", time.monotonic() - began, message=str(stop)))
         here = allocation.here()
-        if str(stop) == signal.SIGUSR2.name and here is not None and (problem := allocation.requeue(here)):
+        if here is not None and _begins_anew(str(stop), here) and (problem := allocation.requeue(here)):
             print(f"not requeued: {problem}. Start another one: harness run --detach", flush=True)
         return 1
     finally:
         claim.rest()
+
+
+def _begins_anew(reason: str, here: Allocation) -> bool:
+    """Whether a keeper that was stopped has itself to ask for its next start: at its limit, and within a grace."""
+    return reason == signal.SIGUSR2.name or (reason == signal.SIGTERM.name and allocation.in_grace(here))
 
 
 def keep(home: Home, backend: Backend, folder: Path) -> None:

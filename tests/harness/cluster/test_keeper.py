@@ -8,7 +8,8 @@ import pytest
 
 from ground.errors import ConfigError
 from ground.stopping import Stopped
-from harness import claims
+from harness import allocation, claims
+from harness.allocation import Allocation
 from harness.claims import Owner
 from harness.cluster import keeper, showing
 from harness.endings import End
@@ -106,6 +107,29 @@ def test_a_keeper_that_is_told_to_go_leaves_its_work_to_the_next(ask, drive, slu
     with pytest.raises(Stopped):
         keeper.keep(home, slurm, folder)
     assert len(keeper.requests(folder)) == 1
+
+
+@pytest.mark.parametrize(
+    ("signal", "grace", "requeued"),
+    [("SIGUSR2", False, ["104_0"]), ("SIGTERM", True, ["104_0"]), ("SIGTERM", False, [])],
+    ids=["at its limit", "pre-empted with a grace", "cancelled"],
+)
+def test_one_that_slurm_would_not_begin_anew_asks_for_it(ask, drive, monkeypatch, folder, signal, grace, requeued):
+    ask()
+
+    def told(*arguments):
+        raise Stopped(signal)
+
+    asked, here = [], Allocation("104_0", 0, "", "", "9.0-0")
+    monkeypatch.setattr(keeper, "keep", told)
+    monkeypatch.setattr(keeper.stopping, "listen", lambda *signals: None)
+    monkeypatch.setattr(keeper.stopping, "deafen", lambda: None)
+    monkeypatch.setattr(allocation, "here", lambda: here)
+    monkeypatch.setattr(allocation, "in_grace", lambda place: grace)
+    monkeypatch.setattr(allocation, "requeue", lambda place: asked.append(place.id) or "")
+    assert keeper.main(str(drive().surveyor.home.root.parent), folder.name) == 1
+    assert asked == requeued
+    assert claims.latest(folder / "attempts").end.outcome == "stopped"
 
 
 def test_a_second_keeper_goes_at_once(ask, drive, capsys, folder):
