@@ -18,6 +18,8 @@ FIELDS = ("JobID", "JobName", "State", "ExitCode", "NodeList")
 SECONDS = 20
 """Nothing waits for accounting as it does for the controller."""
 _NAMES_AT_ONCE = 1000
+_DISABLED = "accounting storage is disabled"
+"""sacct's words where nobody keeps records."""
 _CLOCKS = timedelta(hours=1)
 """How far the clocks of two machines may be apart."""
 
@@ -43,9 +45,10 @@ def ended(submissions: Sequence[Submission], seconds: float = SECONDS) -> Iterat
             yield from _entries(line)
 
 
-def starts(submission: Submission, seconds: float = SECONDS) -> dict[tuple[int, int], str]:
+def starts(submission: Submission, seconds: float = SECONDS) -> dict[tuple[int, int], str] | None:
     """(task, how often it had been started before) → how that start ended, by accounting: ``PREEMPTED``, ``REQUEUED``,
-    ``NODE_FAIL``, …; nothing where it does not answer. A start that it does not know to be over is left out.
+    ``NODE_FAIL``, …; nothing where it does not answer, None where there is none. A start that it does not know to be
+    over is left out.
 
     It keeps a record for each start of a job that Slurm has begun anew, in their order.
     """
@@ -61,6 +64,8 @@ def starts(submission: Submission, seconds: float = SECONDS) -> dict[tuple[int, 
         "--format=JobID,JobName,State,Submit",
         seconds=min(seconds, SECONDS),
     )
+    if answer.code and _DISABLED in answer.error.lower():
+        return None
     found: dict[int, list[tuple[str, str]]] = {}
     for line in answer.output.splitlines() if answer.code == 0 else ():
         identity, _, rest = line.partition("|")

@@ -38,8 +38,9 @@ class Backend(Protocol):
     def look(self, cluster: Cluster, submissions: Sequence[Submission]) -> Queue:
         """What Slurm says of their tasks now."""
 
-    def starts(self, cluster: Cluster, submission: Submission) -> Mapping[tuple[int, int], str]:
-        """(task, how often it had been started before) → accounting's word for how that start ended, if it has one."""
+    def starts(self, cluster: Cluster, submission: Submission) -> Mapping[tuple[int, int], str] | None:
+        """(task, how often it had been started before) → accounting's word for how that start ended, if it has one.
+        None where there is no accounting."""
 
     def settle(self, home: Path, submissions: Sequence[Submission], seen: Queue) -> list[Submission]:
         """Find out about submissions whose id was lost, by a queue that was looked at after they were listed; those
@@ -94,9 +95,9 @@ class Slurm:
         """See ``Backend``."""
         return queue.look(cluster, submissions, self.patience)
 
-    def starts(self, cluster: Cluster, submission: Submission) -> Mapping[tuple[int, int], str]:
+    def starts(self, cluster: Cluster, submission: Submission) -> Mapping[tuple[int, int], str] | None:
         """See ``Backend``."""
-        return accounting.starts(submission, self.patience) if cluster.accounting else {}
+        return accounting.starts(submission, self.patience) if cluster.accounting else None
 
     def settle(self, home: Path, submissions: Sequence[Submission], seen: Queue) -> list[Submission]:
         """See ``Backend``."""

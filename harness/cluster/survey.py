@@ -17,6 +17,7 @@ from harness.cluster.failures import NO_FAILURES, Outcome
 from harness.cluster.home import KEEPER, Home
 from harness.cluster.journal import Ending, History
 from harness.cluster.retries import Case, Step
+from harness.hearts import Clock
 from harness.jobs import Job
 from harness.store import Look, Store
 from slurm.cluster import Cluster
@@ -154,6 +155,7 @@ class Surveyor:
         self._store, self._jobs, self._cluster, self._backend = store, jobs, cluster, backend
         self.home, self._since = Home(store), since
         self._names = {path_of(job): job for job in jobs}
+        self._words, self._clock = restarts_of.Words(cluster, backend), Clock(store.root)
 
     def survey(self) -> Survey:
         """Look at everything once."""
@@ -269,7 +271,8 @@ class Surveyor:
         return words if at > max(self._since, submitted, history.pardoned.get(path, 0.0)) else ""
 
     def _restarts(self, job: Job, look: Look, task: Live, found: Survey, traces: Traces) -> None:
-        """Count what became of starts of a task that Slurm itself has begun anew, where they left no word."""
+        """Count what became of starts of a task that Slurm itself has begun anew, where they left no word. While
+        accounting may still tell whose fault one was, it is nobody's; and it stays so if the task ends meanwhile."""
         owner = look.attempt.owner if look.attempt else None
         restarts = restarts_of.over(task.entry) if task.entry else 0
         if owner is not None and owner.slurm == task.id:
@@ -277,12 +280,13 @@ class Surveyor:
         if not restarts:
             return
         told = traces.ends(task.submission, task.index)
-        for gone in restarts_of.lost(self._store.directory(job) / "attempts", task.id or "", restarts, told):
+        for gone, beat in restarts_of.lost(self._store.directory(job) / "attempts", task.id or "", restarts, told):
             ending = _ending(job, task, "node", restarts_of.WORDS)
             ending = replace(ending, nodes=gone.nodes or gone.host, restart=gone.restart, step=self._step(job))
             if not found.history.knows(ending):
-                words = self._backend.starts(self._cluster, task.submission)
-                found.judged(restarts_of.blamed(ending, words.get((task.index, gone.restart), "")))
+                word = self._words.of(task.submission, task.index, gone.restart)
+                if word or not self._words.awaited(self._clock.now() - beat):
+                    found.judged(restarts_of.blamed(ending, word))
 
     def _step(self, job: Job) -> int:
         """How far a job says it is."""

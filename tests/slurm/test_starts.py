@@ -39,3 +39,8 @@ def test_each_start_that_is_over_has_its_word_by_the_order_of_submission(fake, s
 def test_accounting_that_does_not_answer_says_nothing(fake, submission, answer):
     fake.steer("sacct.instead", answer)
     assert accounting.starts(submission) == {}
+
+
+def test_where_nobody_keeps_records_there_is_none(fake, submission):
+    fake.steer("sacct.instead", "echo 'Slurm accounting storage is disabled' >&2; exit 1")
+    assert accounting.starts(submission) is None
