@@ -141,6 +141,21 @@ def test_who_looks_again_and_again_sees_through_a_clock_that_is_off(place, plann
     assert place.wait_until(lambda: store.look(job).state == "interrupted")
 
 
+def test_one_look_that_took_long_is_no_death(tmp_path, monkeypatch):
+    """The file server hung: for the heart, too."""
+    other, now, watch = Elsewhere(tmp_path / "attempts", 0.0), [0.0], Watch()
+    monkeypatch.setattr(hearts.time, "monotonic", lambda: now[0])
+
+    def after(seconds):
+        now[0] += seconds
+        return watch.sees(latest(tmp_path / "attempts"))
+
+    assert [after(seconds) for seconds in (0, 1, 90, 1)] == [None] * 4
+    os.utime(other.path, (1e9,) * 2)
+    assert after(1) is True
+    assert [after(10) for _ in range(6)] == [True] * 5 + [False]
+
+
 @pytest.mark.parametrize(("age", "alive"), [(-90, False), (-30, True), (30, True), (90, False)])
 @pytest.mark.parametrize("written", [True, False], ids=["whole", "still empty"])
 def test_who_looks_once_guesses_by_the_clock_that_stamps_the_files(tmp_path, monkeypatch, age, alive, written):
