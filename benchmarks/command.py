@@ -72,6 +72,7 @@ def wanted(options: Namespace) -> Options:
 
     Raises:
         ConfigError: a recipe that is not there, or nothing like a batch.
+        DataError: a folder of photographs that is none, or holds none.
     """
     recipes = tuple(name for text in options.recipes for name in text.split(",") if name)
     _check(recipes, options)
@@ -90,9 +91,12 @@ def wanted(options: Namespace) -> Options:
 
 
 def _check(recipes: tuple[str, ...], options: Namespace) -> None:
-    """Every setting and recipe is one, before minutes are spent."""
+    """Every setting and recipe is one, and so are photographs, before minutes are spent."""
     from harness import profiles
+    from pretrain import data
 
+    if options.images is not None:
+        data.check([Path(options.images)])
     profile = profiles.load(options.profile, options.overrides)
     for name in recipes or profiles.recipe_names():
         if profile.recipe(name).initial and recipes:

@@ -145,6 +145,8 @@ def test_a_step_that_is_stopped_keeps_the_turns_until_then(monkeypatch):
         (["step", "--recipes", "pixcon-ssr"], "pixcon-sr"),
         (["step", "--recipes", "random-init"], "does not train"),
         (["step", "--set", "pretrain.train.batchs=4"], "batch"),
+        (["feeding", "--images", "nowhere"], "nowhere"),
+        (["feeding", "--images", str(ROOT / "slurm")], "slurm"),
     ],
 )
 def test_what_is_misspelt_is_said_before_anything_is_measured(arguments, words, capsys):
