@@ -117,12 +117,24 @@ def alternately(
         repeats: turns.
         clock: another one, e.g. ``time.process_time``.
     """
+
+    def clocked(work: Callable[[], object]) -> Callable[[], float]:
+        def seconds() -> float:
+            began = clock()
+            work()
+            return clock() - began
+
+        return seconds
+
+    return turns({name: clocked(work) for name, work in works.items()}, repeats)
+
+
+def turns(works: dict[str, Callable[[], float]], repeats: int) -> dict[str, Spread]:
+    """Seconds of several works that clock themselves, in turn, after one turn that does not count."""
     for work in works.values():
         work()
     found: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(repeats):
         for name, work in works.items():
-            began = clock()
-            work()
-            found[name].append(clock() - began)
+            found[name].append(work())
     return {name: Spread(tuple(values)) for name, values in found.items()}

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks import input_published as published
-from benchmarks.base import Options, Section, alternately, ratio, say
+from benchmarks.base import Options, Section, ratio, say, turns
+from benchmarks.processes import forked
+from ground import cores
 from pretrain import data, recipes
 from pretrain.view_config import Views
-from pretrain.views import photometric, region
+from pretrain.views import photometric, region, worker
 from pretrain.views.cache import make
 from pretrain.views.dataset import KEPT, Batch, ViewsDataset
 from pretrain.views.layout import TwoCrops
@@ -51,7 +53,8 @@ def measure(options: Options, images: Path | None = None) -> Section:
         section.notes.append(f"JPEGs are decoded whole in every row: {region.why_not()}.")
     section.notes += [
         f"{count} {'photographs' if images else 'invented pictures of 640 x 480'}, decoded anew for every batch unless "
-        "kept; two views each, collated. One thread, seconds of processor time, pipelines in turn.",
+        "kept; two views each, in memory that another process reads. In turn, each on all "
+        f"{cores.share()} cores at once: seconds of processor time of a process with one thread.",
         "Ours leaves colours, blur and normalisation to the device, for which `cpu` counts them on the same core.",
     ]
     return section
@@ -75,7 +78,9 @@ def _compare(section: Section, options: Options, recipe: str, whose: str, paths:
     except ImportError as error:
         section.notes.append(f"{whose}'s pipeline was skipped: {error}.")
     named = {" / ".join(name): work for name, work in works.items()}
-    found = alternately(named, options.repeats, time.process_time)
+    ours = {name: partial(worker.begin, 0) for name in named if name != " / ".join(theirs)}
+    with forked(named, ours, cores.share()) as turning:
+        found = turns(turning, options.repeats)
     for (pipeline, colours), name in zip(works, named, strict=True):
         shown: dict[str, Any] = {"views of": recipe, "pipeline": pipeline, "colours": colours}
         shown["views/s and core"] = ratio(2 * len(paths), found[name])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ Change = Callable[[Image.Image], Tensor]
 
 
 def pipeline(whose: str, views: Views, paths: list[Path], folder: str | None) -> Callable[[], list[Tensor]]:
-    """Both views of all ``paths``, stacked.
+    """Both views of all ``paths``, stacked as a worker of torch's loader does it.
 
     Args:
         whose: ``PixCon`` or ``SlotCon``.
@@ -53,7 +53,13 @@ def pipeline(whose: str, views: Views, paths: list[Path], folder: str | None) ->
             shown.append(change(TF.hflip(cut) if crop.flip else cut))
         return shown
 
-    return lambda: [torch.stack(view) for view in zip(*map(sample, paths), strict=True)]
+    return lambda: [_shared(view) for view in zip(*map(sample, paths), strict=True)]
+
+
+def _shared(views: Sequence[Tensor]) -> Tensor:
+    """A batch in memory that the process which trains can read, new each time: torch's collate function in a worker."""
+    storage = views[0]._typed_storage()._new_shared(len(views) * views[0].numel(), device=views[0].device)
+    return torch.stack(tuple(views), out=views[0].new(storage).resize_(len(views), *views[0].shape))
 
 
 def _torchvision(settings: Photometric) -> Change:

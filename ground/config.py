@@ -33,7 +33,8 @@ def not_identity(default: Any, **keywords: Any) -> Any:
 
 def later(before: Any, *, now: Any = None, **keywords: Any) -> Any:
     """A field that came after keys were given out: while it says what held ``before``, it is left out of them, so that
-    no run there is loses its key. That is its default, unless another is given by ``now``."""
+    no run there is loses its key. That is its default, unless another is given by ``now``; an identity without the
+    field then is not what it gives when it is read as settings."""
     extra: dict[str, Any] = {"identity": "unless as before"}
     if now is not None:
         extra["before"] = before

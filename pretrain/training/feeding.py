@@ -13,6 +13,7 @@ from ground.errors import UserError
 from ground.progress import WAITED
 from pretrain.config import PretrainConfig
 from pretrain.view_config import InstanceViews, ObjectPairViews
+from pretrain.views import region
 from pretrain.views.dataset import Batch
 
 log = logging.getLogger(__name__)
@@ -118,6 +119,8 @@ class Pace:
         harmless = [f"train.workers above {self._workers} if cores are idle"]
         if train.decode != "shown":
             harmless.append("train.decode: shown")
+        elif train.cache == "off" and region.why_not():
+            harmless.append(f"JPEGs decoded no further than they are shown: {region.REMEDY}")
         if train.cache == "off":
             harmless.append("train.cache: store, which keeps decoded images on disk")
         changing = ["views.resampler: torch"] if views.resampler != "torch" else []

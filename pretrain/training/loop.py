@@ -32,7 +32,7 @@ from pretrain.training.graph import GraphedPass, Passed
 from pretrain.training.monitor import Monitor, Outcome
 from pretrain.training.optimizer import build_optimizer
 from pretrain.training.schedule import learning_rate, teacher_momentum
-from pretrain.views import loading, photometric
+from pretrain.views import loading, photometric, worker
 from pretrain.views.dataset import KEPT, Batch, StepSampler, ViewsDataset
 from pretrain.views.layout import Layout
 from pretrain.views.pictures import Pictures
@@ -225,5 +225,5 @@ def make_loader(trainer: Trainer, pixels: Pictures, first_step: int) -> DataLoad
         num_workers=workers,
         prefetch_factor=2 if workers else None,
         pin_memory=pinned,
-        worker_init_fn=stopping.in_worker,
+        worker_init_fn=worker.begin,
     )

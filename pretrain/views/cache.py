@@ -28,6 +28,7 @@ from ground import stopping
 from ground.config import digest
 from ground.errors import DataError, StorageError, UserError
 from ground.files import atomic_path, storage_errors, write_json
+from pretrain.views import worker
 from pretrain.views.decoding import Pixels, Size, header_size, read, shortened, written_at
 from pretrain.views.pictures import Files, Whole
 
@@ -223,7 +224,7 @@ def _in_processes(work: _Piecewise, pieces: Sequence[int], workers: int) -> Iter
         batch_size=None,
         sampler=pieces,
         num_workers=min(workers, len(pieces)),
-        worker_init_fn=stopping.in_worker,
+        worker_init_fn=worker.begin,
     )
     for item in loader:
         if isinstance(item, UserError):

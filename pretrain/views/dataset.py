@@ -30,8 +30,8 @@ Place = tuple[int, int]
 """(epoch, sample index)."""
 ALIGNED = 64
 """Bytes: where a tensor may begin."""
-TOGETHER = 16
-"""Samples whose files and pixels are in memory at once."""
+TOGETHER = 8 * 1024**2
+"""Bytes of pixels that images have whose samples are made together: nine photographs of COCO."""
 KEPT = 3
 """Batches of a worker's memory that are used in turn: it is at most two batches ahead of its last that was pinned, so
 nobody reads the one it fills."""
@@ -143,13 +143,7 @@ class ViewsDataset(Dataset[Batch | UserError]):
         batch = self._memory(places)
         rows = batch.arrays()
         try:
-            for start in range(0, len(places), TOGETHER):
-                some = range(start, min(start + TOGETHER, len(places)))
-                # What each of these leaves in a core's caches is of no use to the next: it is done for several samples.
-                parts = [part for row in some for part in self._place(rows, row, *places[row])]
-                pixels = [part.picture.part(part.shown.box) for part in parts]
-                for part, shown in zip(parts, pixels, strict=True):
-                    self._cut(rows, part, shown)
+            self._fill(rows, places)
         except UserError as error:
             return error
         return batch
@@ -186,6 +180,24 @@ class ViewsDataset(Dataset[Batch | UserError]):
                 end += -(-math.prod(shape) * kind.itemsize // ALIGNED) * ALIGNED
             plan[name] = tuple(offsets)
         return Batch.within([index for _, index in places], _blank(end), plan)
+
+    def _fill(self, batch: Arrays, places: list[Place]) -> None:
+        """Write the samples into their rows.
+
+        What drawing, decoding and cutting leave in a core's caches is of no use to each other: each is done for some
+        samples, which saves up to a tenth of the time.
+        """
+        drawn: list[_Part] = []
+        size = 0
+        for row, (epoch, index) in enumerate(places):
+            parts = self._place(batch, row, epoch, index)
+            drawn += parts
+            size += sum(3 * math.prod(part.picture.size) for part in parts)
+            if size >= TOGETHER or row == len(places) - 1:
+                pixels = [part.picture.part(part.shown.box) for part in drawn]
+                for part, shown in zip(drawn, pixels, strict=True):
+                    self._cut(batch, part, shown)
+                drawn, size = [], 0
 
     def _place(self, batch: Arrays, row: int, epoch: int, index: int) -> list[_Part]:
         """Draw one sample and write its row, but for the pixels: where these are to be had."""

@@ -18,6 +18,8 @@ from ground.errors import DataError
 
 Pixels = NDArray[np.uint8]
 """An RGB image (H, W, 3)."""
+COMMON = [[luma, (1, 1), (1, 1)] for luma in ((1, 1), (2, 1), (2, 2))]
+"""Samples of brightness and of both colours, across and down, that decoders are tried on."""
 Size = tuple[int, int]
 """(width, height)."""
 
@@ -37,7 +39,11 @@ def decode(path: Path) -> Pixels:
     Raises:
         DataError: missing, truncated, or no image, naming the file.
     """
-    data = data_of(path)
+    return decoded(path, data_of(path))
+
+
+def decoded(path: Path, data: bytes) -> Pixels:
+    """The pixels of what the file at ``path`` holds; see ``decode``."""
     with _faults_of(path), Image.open(io.BytesIO(data)) as image:
         pixels = _libjpeg(data) if _plain_jpeg(image) and libjpeg_is_pillows() else None
         return np.array(image.convert("RGB")) if pixels is None else pixels
@@ -84,8 +90,12 @@ def _faults_of(path: Path) -> Iterator[None]:
 
 
 def _plain_jpeg(image: Image.Image) -> bool:
-    """Grey or in colours, in one scan: of what printers use, and of a progressive one cut short, the two differ."""
-    return image.format == "JPEG" and image.mode in {"RGB", "L"} and not image.info.get("progressive")
+    """Grey or in colours at full resolution or at half of it across or both ways, in one scan: the two differ where
+    colours are kept at half the resolution down alone, on what printers use, and on a progressive one cut short."""
+    if image.format != "JPEG" or image.info.get("progressive"):
+        return False
+    factors = [(across, down) for _, across, down, _ in getattr(image, "layer", [])]
+    return image.mode == "L" or (image.mode == "RGB" and factors in COMMON)
 
 
 def _libjpeg(data: bytes) -> Pixels | None:

@@ -50,7 +50,7 @@ def pixels(
     where = config.train.cache
     if where == "off":
         if files.partly and region.why_not():
-            log.info("JPEGs are decoded whole, crops or not, which takes longer: %s", region.why_not())
+            log.info("JPEGs are decoded whole, not as far as they are shown: %s; %s", region.why_not(), region.REMEDY)
         return files
     if where == "store" and home is None:
         raise ConfigError("train.cache", "there is no run store here", "Name a folder.")

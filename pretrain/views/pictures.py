@@ -8,7 +8,7 @@ from typing import Protocol
 
 from pretrain.views import region
 from pretrain.views.boxes import Box
-from pretrain.views.decoding import Pixels, Size, data_of, decode, read, shortened
+from pretrain.views.decoding import Pixels, Size, data_of, decoded, read, shortened
 
 
 class Picture(Protocol):
@@ -54,7 +54,9 @@ class Jpeg:
     def part(self, box: Box) -> Pixels:
         """See ``Picture.part``."""
         pixels = region.decode(self.data, self.size, box)
-        return Whole(decode(self.path)).part(box) if pixels is None else pixels  # the one who says what is wrong
+        if pixels is None:
+            return Whole(decoded(self.path, self.data)).part(box)  # as it is seen, or said, by who decodes all
+        return pixels
 
 
 class Files:

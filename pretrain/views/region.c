@@ -3,6 +3,7 @@
    half the resolution lack the neighbour that they are interpolated with. */
 #include <setjmp.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <jpeglib.h>
 
@@ -29,7 +30,27 @@ static void watch(struct jpeg_decompress_struct *jpeg, struct fault *fault) {
   fault->manager.emit_message = count;
 }
 
-/* 1 and its size if this is a JPEG in one scan of 8-bit grey or YCbCr: what is decoded the same by everyone; else 0. */
+/* Colours at full resolution, or at half of it across or both ways: what libraries are tried on. */
+static int common(const struct jpeg_decompress_struct *jpeg) {
+  const jpeg_component_info *part = jpeg->comp_info;
+  if (jpeg->num_components == 1) return jpeg->jpeg_color_space == JCS_GRAYSCALE;
+  return jpeg->num_components == 3 && jpeg->jpeg_color_space == JCS_YCbCr && part[0].h_samp_factor <= 2 &&
+         part[0].v_samp_factor <= part[0].h_samp_factor && part[1].h_samp_factor == 1 && part[1].v_samp_factor == 1 &&
+         part[2].h_samp_factor == 1 && part[2].v_samp_factor == 1;
+}
+
+/* Whether what follows the header is one scan up to the end of the file: then nothing in it can stop a decoder, and an
+   image is not refused or taken according to how far it is read. */
+static int one_scan(const unsigned char *at, const unsigned char *end) {
+  while ((at = memchr(at, 0xff, (size_t)(end - at))) != NULL && ++at < end) {
+    if (*at == 0xd9) return at + 1 == end;
+    if (*at != 0x00 && *at != 0xff && (*at < 0xd0 || *at > 0xd7)) return 0;
+    if (*at != 0xff) at++;
+  }
+  return 0;
+}
+
+/* 1 and its size if this is a JPEG of 8-bit grey or YCbCr that everyone decodes to the same pixels; else 0. */
 int look(const unsigned char *data, size_t size, int *width, int *height) {
   struct jpeg_decompress_struct jpeg;
   struct fault fault;
@@ -41,8 +62,7 @@ int look(const unsigned char *data, size_t size, int *width, int *height) {
   }
   begin(&jpeg, data, size);
   plain = !jpeg.progressive_mode && !jpeg.arith_code && jpeg.data_precision == 8 && !fault.manager.num_warnings &&
-          ((jpeg.num_components == 1 && jpeg.jpeg_color_space == JCS_GRAYSCALE) ||
-           (jpeg.num_components == 3 && jpeg.jpeg_color_space == JCS_YCbCr));
+          common(&jpeg) && one_scan(jpeg.src->next_input_byte, data + size);
   *width = (int)jpeg.image_width;
   *height = (int)jpeg.image_height;
   jpeg_destroy_decompress(&jpeg);

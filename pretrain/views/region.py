@@ -15,6 +15,7 @@ import platform
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -29,9 +30,15 @@ SOURCE = Path(__file__).with_suffix(".c")
 MARGIN = 2
 """Pixels left and right of a box: one sample of colours kept at half the resolution."""
 ALIGNED = 64
-"""What libjpeg adds to a box at most, in pixels: on either side a block of 8 samples that stand for up to 4 pixels."""
+"""More pixels than libjpeg adds to a box: it begins with a block of 8 samples, each of which stands for 2 at most."""
 SECONDS = 120.0
 """For the compiler."""
+
+
+REMEDY = (
+    "install a C compiler and libjpeg-turbo's headers (gcc with libjpeg62-turbo-dev, libjpeg-turbo8-dev or "
+    "libjpeg-turbo-devel, or conda's libjpeg-turbo); CC='cc -I… -L…' says where they are"
+)
 
 
 class Missing(Exception):
@@ -39,7 +46,7 @@ class Missing(Exception):
 
 
 def why_not() -> str:
-    """Why images are decoded whole on this machine; empty if they are not."""
+    """Why images are decoded whole on this machine; empty if they are not. ``REMEDY`` says what helps."""
     found = _library()
     return found if isinstance(found, str) else ""
 
@@ -47,11 +54,11 @@ def why_not() -> str:
 def size_of(data: bytes) -> Size | None:
     """The (width, height) of a JPEG of which parts can be decoded; None for all else.
 
-    That is one in a single scan, grey or in three colours, which ends as it should: what is wrong with others is found
-    when they are decoded whole.
+    That is one in a single scan, grey or with colours as cameras keep them, which ends as it should: others are not
+    sure to have the same pixels everywhere, and what is wrong with them is found when they are decoded whole.
     """
     library = _library()
-    if isinstance(library, str) or not data.endswith(b"\xff\xd9"):
+    if isinstance(library, str):
         return None
     width, height = ctypes.c_int(), ctypes.c_int()
     if not library.look(data, len(data), ctypes.byref(width), ctypes.byref(height)):
@@ -95,7 +102,9 @@ def _library() -> ctypes.CDLL | str:
         library = _typed(_load(_home() / _name()))
     except Missing as error:
         return str(error)
-    return library if _agrees(library) else "the machine's libjpeg gives other bits than Pillow's"
+    except AttributeError as error:
+        return f"what was compiled is something else ({error})"
+    return library if _agrees(library) else "the machine's libjpeg does not give Pillow's bits"
 
 
 def _home() -> Path:
@@ -107,12 +116,24 @@ def _home() -> Path:
 
 
 def _name() -> str:
-    made_of = hashlib.sha256(SOURCE.read_bytes() + " ".join((*_compiler(), platform.machine())).encode())
+    try:
+        source = SOURCE.read_bytes()
+    except OSError as error:
+        raise Missing(f"{SOURCE} cannot be read ({error.strerror})") from None
+    made_of = hashlib.sha256(source + " ".join((*_compiler(), platform.machine())).encode())
     return f"region-{made_of.hexdigest()[:16]}.so"
 
 
 def _compiler() -> list[str]:
-    return shlex.split(os.environ.get("CC", "")) or ["cc"]
+    """As the environment says; an environment of conda's has headers and libraries of its own."""
+    try:
+        command = shlex.split(os.environ.get("CC", "")) or ["cc"]
+    except ValueError as error:
+        raise Missing(f"CC is no command ({error})") from None
+    own = Path(sys.prefix)
+    if not (own / "include" / "jpeglib.h").exists():
+        return command
+    return [*command, f"-I{own / 'include'}", f"-L{own / 'lib'}", f"-Wl,-rpath,{own / 'lib'}"]
 
 
 def _load(path: Path) -> ctypes.CDLL:
@@ -138,10 +159,13 @@ def _compile(path: Path) -> None:
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:  # others may do the same at the same time
             made = Path(folder) / path.name
             command = [*compiler, "-O2", "-shared", "-fPIC", str(SOURCE), "-o", str(made), "-ljpeg"]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+            done = subprocess.run(
+                command, capture_output=True, text=True, errors="replace", timeout=SECONDS, check=False
+            )
             if done.returncode:
-                said = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[:200])
-                raise Missing(f"libjpeg-turbo's headers are not there or do not compile ({said})")
+                lines = [line for line in done.stderr.splitlines() if line.strip()]
+                said = next((line for line in lines if "error" in line), lines[0] if lines else "it says nothing")
+                raise Missing(f"{compiler[0]} cannot compile for libjpeg-turbo ({said[:200]})")
             os.replace(made, path)
     except (OSError, subprocess.SubprocessError) as error:
         raise Missing(f"compiling fails ({error})") from None
@@ -158,13 +182,19 @@ def _typed(library: ctypes.CDLL) -> ctypes.CDLL:
 
 
 def _agrees(library: ctypes.CDLL) -> bool:
-    """Whether parts have Pillow's bits: of noise, in each way to keep colours, at the edges and within."""
+    """Whether parts have Pillow's bits: of noise, in each way to keep colours, at the edges and within, and of grey."""
     noise = np.random.default_rng(0).integers(0, 256, (83, 117, 3), dtype=np.uint8)
     boxes = ((0, 0, 117, 83), (1, 1, 9, 9), (15, 17, 33, 31), (63, 40, 54, 43), (47, 33, 1, 1), (0, 82, 117, 1))
-    for quality, subsampling in ((95, 0), (85, 1), (50, 2)):
+    for quality, subsampling, mode, restart in (
+        (95, 0, "RGB", 0),
+        (85, 1, "RGB", 3),
+        (50, 2, "RGB", 0),
+        (75, 0, "L", 0),
+    ):
         file = io.BytesIO()
-        Image.fromarray(noise).save(file, "JPEG", quality=quality, subsampling=subsampling)
-        whole = np.asarray(Image.open(file))
+        picture = Image.fromarray(noise).convert(mode)
+        picture.save(file, "JPEG", quality=quality, subsampling=subsampling, restart_marker_blocks=restart)
+        whole = np.asarray(Image.open(file).convert("RGB"))
         for x, y, w, h in boxes:
             part = _decode(library, file.getvalue(), (117, 83), (x, y, w, h))
             if part is None or not np.array_equal(part, whole[y : y + h, x : x + w]):

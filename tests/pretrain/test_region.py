@@ -1,7 +1,11 @@
 """A part of a JPEG has the bits that it has in the whole image, and whatever is wrong is said as for the whole."""
 
+import ctypes
 import io
 import multiprocessing
+import resource
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,6 +78,65 @@ def test_what_is_no_plain_jpeg_is_left_to_the_one_who_decodes_all(tmp_path):
     assert np.array_equal(Files([path])[0].part((5, 6, 70, 80)), pillows(path.read_bytes())[6:86, 5:75])
 
 
+SQUARE = jpeg(NOISE[:32, :32], subsampling=1)
+"""Colours at half the resolution across; with brightness and colours told otherwise it still is a whole JPEG."""
+
+
+@needs_region
+@pytest.mark.parametrize(
+    "data",
+    [
+        SQUARE.replace(b"\x01\x21\x00", b"\x01\x12\x00"),  # half the resolution down alone: libraries differ
+        SQUARE.replace(b"\xff\xc0", b"\xff\xc9"),  # arithmetic coding
+        jpeg(keep_rgb=True),
+        jpeg() + jpeg(),
+        jpeg()[:-2] + b"\xff\xfe\x00\x04ab\xff\xd9",
+        jpeg()[:4000] + b"\xff\xc4" + jpeg()[4000:],
+    ],
+    ids=["down alone", "arithmetic", "RGB", "two", "a word at the end", "a marker within"],
+)
+def test_what_decoders_may_see_otherwise_is_decoded_whole_and_as_pillow_does(tmp_path, data):
+    assert data != SQUARE
+    assert region.size_of(data) is None
+    path = tmp_path / "a.jpg"
+    path.write_bytes(data)
+    try:
+        expected = pillows(data)
+    except OSError:
+        with pytest.raises(DataError):
+            Files([path])[0]
+    else:
+        assert np.array_equal(decode(path), expected)
+
+
+def held():
+    """Bytes of memory that this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+@needs_region
+def test_nothing_is_written_where_there_is_no_room_and_nothing_is_left_behind():
+    library, data = region._library(), jpeg()
+    memory = np.zeros(3 * 131 * 97, np.uint8)
+    sides = ctypes.c_int(), ctypes.c_int()
+
+    def into(room):
+        place = ctypes.c_void_p(memory.ctypes.data)
+        return library.region(data, len(data), 0, 0, 131, 97, place, room, *map(ctypes.byref, sides))
+
+    assert (into(memory.nbytes - 1), memory.any()) == (0, False)
+    assert (into(memory.nbytes), memory.any()) == (1, True)
+    broken = data[:5000] + data[6000:]
+    for _ in range(200):
+        region.decode(data, (131, 97), (5, 5, 9, 9))
+        region.decode(broken, (131, 97), (0, 0, 131, 97))
+    before = held()
+    for _ in range(1500):
+        region.decode(data, (131, 97), (5, 5, 9, 9))
+        region.decode(broken, (131, 97), (0, 0, 131, 97))
+    assert held() - before < 4 * 1024**2  # decoders that are left would be 60
+
+
 @needs_region
 def test_an_image_too_large_is_pillow_s_to_refuse(tmp_path, monkeypatch):
     path = tmp_path / "a.jpg"
@@ -112,6 +175,8 @@ def test_a_jpeg_that_is_broken_within_has_the_pixels_of_the_whole_or_is_refused_
         path.write_bytes(bytes(data))
         kinds.append(taken(lambda: decode(path)))
         assert taken(lambda: Files([path])[0].part((0, 0, 131, 97))) == kinds[-1]
+        for box in boxes(3, 131, 97) if isinstance(kinds[-1], bytes) else []:
+            assert taken(partial(Files([path])[0].part, box)) == taken(partial(Whole(decode(path)).part, box))
     assert len(set(kinds)) > 30
 
 
@@ -147,6 +212,9 @@ def compiler(folder, script):
         ("echo 'region.c:7:10: fatal error: jpeglib.h: No such file' >&2; exit 1", "jpeglib.h: No such file"),
         ("echo not a library > kept; for a; do case $b in -o) echo x > $a;; esac; b=$a; done", "does not load"),
         ("exit 0", "compiling fails"),
+        ("exit 1", "mycc cannot compile for libjpeg-turbo (it says nothing)"),
+        (r"printf '\377: Fehler error\n' >&2; exit 1", "Fehler error"),
+        ('for a; do [ "$b" = -o ] && o=$a; b=$a; done; echo "int none;" | cc -shared -x c - -o $o', "something else"),
     ],
 )
 def test_where_nothing_can_be_compiled_the_reason_is_known_and_images_are_decoded_whole(
@@ -168,6 +236,13 @@ def test_where_there_is_no_compiler_or_no_place_for_what_it_makes_that_is_said(a
     monkeypatch.setenv("CC", "true")
     monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
     assert region.why_not().startswith("compiling fails (")
+    region._library.cache_clear()
+    monkeypatch.setenv("CC", 'gcc "x')
+    assert region.why_not() == "CC is no command (No closing quotation)"
+    region._library.cache_clear()
+    monkeypatch.setattr(region, "SOURCE", anew / "region.c")
+    monkeypatch.delenv("CC")
+    assert region.why_not() == f"{anew / 'region.c'} cannot be read (No such file or directory)"
 
 
 @needs_region
@@ -196,7 +271,7 @@ def test_processes_that_compile_at_once_do_not_disturb_each_other(anew):
 @needs_region
 def test_a_libjpeg_of_other_bits_is_not_used(anew, monkeypatch):
     monkeypatch.setattr(region, "_agrees", lambda library: False)
-    assert region.why_not() == "the machine's libjpeg gives other bits than Pillow's"
+    assert region.why_not() == "the machine's libjpeg does not give Pillow's bits"
 
 
 @needs_region
