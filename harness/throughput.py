@@ -18,7 +18,7 @@ MULTIPLICATIONS = 3.7e13
 """A second, of a GPU of which nothing was measured. A guess: an H100 at a seventh of its bf16 peak."""
 FLOOR_SECONDS = 0.025
 """Of a step whatever its batch, where at most one batch was measured. A guess: some thousand kernels to be launched."""
-VIEWS_PER_CORE = 480.0
+VIEWS_PER_CORE = 930.0
 """A second, cut and decoded by one of a GPU's cores: measured on an AMD EPYC (docs/performance.md, Input)."""
 WHOLE = "ours, with the views' colours"
 """What a row of the benchmark says that measured a whole step."""
