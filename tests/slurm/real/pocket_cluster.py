@@ -14,6 +14,7 @@ death of a node is that of all that runs on it. All daemons die with the process
 """
 
 import argparse
+import contextlib
 import os
 import random
 import shutil
@@ -149,7 +150,8 @@ class PocketCluster:
             except OSError:
                 continue
             if inside and int(folder.name) not in {daemon, parent, here}:
-                os.kill(int(folder.name), signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # gone by itself since, or with its parent
+                    os.kill(int(folder.name), signal.SIGKILL)
 
     def _daemon_of(self, name):
         inside = self.processes[name].pid
