@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks import input_published as published
-from benchmarks.base import Options, Section, ratio, say, turns
+from benchmarks.base import Options, Section, Size, ratio, say, turns
 from benchmarks.processes import forked
 from ground import cores
 from pretrain import data, recipes
@@ -33,27 +33,27 @@ RECIPES = {"pixcon-sr": "PixCon", "slotcon": "SlotCon"}
 """Whose views we cut → whose pipeline that is."""
 
 
-def measure(options: Options, images: Path | None = None) -> Section:
+def measure(options: Options) -> Section:
     """Views a second and core.
 
     Args:
-        options: ``official`` is a folder in which albumentations 1.x is looked for, too.
-        images: folder of photographs; noise of a photograph's spectrum is written if there is none.
+        options: ``official`` is a folder in which albumentations 1.x is looked for, too; noise of a photograph's
+            spectrum is written if ``images`` names no folder.
     """
     torch.set_num_threads(1)
     columns = ("views of", "pipeline", "colours", "views/s and core", "times the published")
-    section = Section("input_pipeline", "Input pipeline", columns)
+    section = options.begin("input_pipeline", "Input pipeline", columns)
     count = 2 if options.size == "toy" else 32
     with tempfile.TemporaryDirectory() as folder:
-        paths = list(data.images(images))[:count] if images else written(Path(folder), count)
+        paths = list(data.images(Path(options.images)))[:count] if options.images else written(Path(folder), count)
         kept = make(Files(paths), Path(folder) / "cache", 0, lambda _: None, say)
         for recipe, whose in RECIPES.items():
             _compare(section, options, recipe, whose, paths, kept)
     if region.why_not():
         section.notes.append(f"JPEGs are decoded whole in every row: {region.why_not()}.")
     section.notes += [
-        f"{count} {'photographs' if images else 'invented pictures of 640 x 480'}, decoded anew for every batch unless "
-        "kept; two views each, in memory that another process reads. In turn, each on all "
+        f"{len(paths)} {'photographs' if options.images else 'invented pictures of 640 x 480'}, decoded anew for every "
+        "batch unless kept; two views each, in memory that another process reads. In turn, each on all "
         f"{cores.share()} cores at once: seconds of processor time of a process with one thread.",
         "Ours leaves colours, blur and normalisation to the device, for which `cpu` counts them on the same core.",
     ]
@@ -121,7 +121,7 @@ def _coloured(views: Views, pictures: Pictures) -> Callable[[], object]:
 
 
 def written(folder: Path, count: int) -> list[Path]:
-    """JPEGs of 640 x 480: noise whose octaves weigh what they do in photographs, about two bits a pixel."""
+    """JPEGs of 640 x 480: noise whose octaves weigh what they do in photographs, about three bits a pixel."""
     paths = []
     for number in range(count):
         path = folder / f"{number:04d}.jpg"
@@ -147,13 +147,13 @@ def main() -> None:
     from benchmarks.report import table
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=Path, metavar="DIR", help="photographs to cut instead of invented pictures")
+    parser.add_argument("--images", metavar="DIR", help="photographs to cut instead of invented pictures")
     parser.add_argument("--official", metavar="DIR", help="where albumentations 1.x is installed, if it is not here")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--toy", action="store_true", help="to see that it works; its numbers say nothing")
     given = parser.parse_args()
-    options = Options(size="toy" if given.toy else "full", repeats=given.repeats, official=given.official)
-    section = measure(options, given.images)
+    size: Size = "toy" if given.toy else "full"
+    section = measure(Options(size=size, repeats=given.repeats, official=given.official, images=given.images))
     print("\n".join([*table(section), "", *section.notes]))
 
 

@@ -57,15 +57,20 @@ def _projections(running: Sequence[Running]) -> dict[tuple[str, ...], list[float
 
 
 def numbers(progress: Mapping[str, Any]) -> str:
-    """``120/300  loss 3.214  412 images/s  waits for images 3%`` of a job's progress."""
+    """``120/300  412 images/s  waits for images 3%  loss 3.214`` of a job's progress."""
     if not progress.get("total"):
         return "starting"
     words = [f"{progress['step']}/{progress['total']}"]
     if ahead := progress.get("left"):
         words.append(f"{duration(ahead)} to go")
-    for name, value in progress["numbers"].items():
-        words.append(_number(name.replace("_per_second", "/s").replace("_", " "), value))
+    shown = {name.replace("_per_second", "/s").replace("_", " "): each for name, each in progress["numbers"].items()}
+    for name in sorted(shown, key=lambda name: not _of_pace(name)):  # a narrow terminal cuts the end off
+        words.append(_number(name, shown[name]))
     return "  ".join(words)
+
+
+def _of_pace(name: str) -> bool:
+    return name.endswith("/s") or name.startswith("waits for")
 
 
 def _number(name: str, value: float) -> str:

@@ -51,7 +51,9 @@ def bench_command(commands: Any) -> None:
         "--official", metavar="DIR", help="folder with the published steps to measure beside: benchmarks/published.py"
     )
     bench.add_argument(
-        "--images", metavar="DIR", help="photographs for `feeding` to read (default: pictures that it invents)"
+        "--images",
+        metavar="DIR",
+        help="photographs for `feeding` and `input_pipeline` (default: pictures that they invent)",
     )
     bench.add_argument(
         "--out", default="out", metavar="DIR", help="folder of bench-<machine>.json and .md (default: out)"

@@ -6,6 +6,7 @@ Of several processes (``WORLD_SIZE``, ``RANK``) the first claims and writes, the
 from __future__ import annotations
 
 import faulthandler
+import logging
 import multiprocessing
 import os
 import signal
@@ -81,6 +82,9 @@ def log_to(path: Path) -> None:
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(log, sys.stdout.fileno())
     os.dup2(log, sys.stderr.fileno())
+    logging.basicConfig(format="%(message)s")
+    for room in provenance.ROOMS:
+        logging.getLogger(room).setLevel(logging.INFO)
 
 
 def execute(directory: Path, over: int = 0) -> Outcome:

@@ -99,7 +99,7 @@ class Pace:
     def __init__(self, config: PretrainConfig, workers: int, feed: Feed, first: int) -> None:
         self._config, self._workers, self._feed = config, workers, feed
         self._since, self._at, self._waited = time.monotonic(), first, 0.0
-        self._starting, self._told = True, not workers
+        self._starting, self._told = True, False
 
     def look(self, step: int) -> dict[str, float]:
         """``TIMES`` after ``step`` steps: two since the last look, the last one of the whole."""
@@ -126,5 +126,6 @@ class Pace:
         changing = ["views.resampler: torch"] if views.resampler != "torch" else []
         cuts_regions = isinstance(views.extra, ObjectPairViews | InstanceViews)
         changing += ["views.shorten"] if views.shorten is None and not cuts_regions else []
-        words = f"What helps and changes no result: {'; '.join(harmless)}."
-        return words + (f" What changes pixels, and so the run's key: {'; '.join(changing)}." if changing else "")
+        words = f"What helps (--set pretrain.train.…) and changes no result: {'; '.join(harmless)}."
+        changes = f" What changes pixels, and so the run's key: {'; '.join(changing)}."
+        return words + (changes if changing else "")

@@ -25,6 +25,13 @@ def test_it_runs_at_toy_size_and_names_what_it_skips(without_albumentations):
     assert {row["times the published"].median for row in section.rows if row["pipeline"] == "SlotCon's"} == {1.0}
 
 
+def test_photographs_are_read_where_a_folder_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(input_pipeline, "RECIPES", {})
+    input_pipeline.written(tmp_path, 1)
+    section = input_pipeline.measure(Options(size="toy", repeats=1, images=str(tmp_path)))
+    assert any(note.startswith("1 photographs, decoded anew") for note in section.notes)
+
+
 def test_the_published_pipeline_gives_normalised_views_of_all_images(tmp_path):
     paths = input_pipeline.written(tmp_path, 2)
     assert Files(paths)[0].size == (640, 480)

@@ -20,10 +20,10 @@ PROGRESS = {
 
 
 def test_numbers_are_for_people():
-    assert numbers(PROGRESS) == "30/120  30 s to go  loss 3.215  412 images/s"
+    assert numbers(PROGRESS) == "30/120  30 s to go  412 images/s  loss 3.215"
     assert numbers({}) == "starting"
     slow = PROGRESS | {"numbers": {"loss": 3.0, "images_per_second": 412.3, "waits_for_images": 0.349}}
-    assert numbers(slow) == "30/120  30 s to go  loss 3  412 images/s  waits for images 35%"
+    assert numbers(slow) == "30/120  30 s to go  412 images/s  waits for images 35%  loss 3"
 
 
 def test_overall_progress_weighs_jobs_by_their_seconds(planned):
@@ -65,7 +65,7 @@ def test_bars_follow_the_running_jobs(planned, runs):
         bars.started(planned.jobs[0], 2)
         bars.tick([Running(planned.jobs[0], PROGRESS, False), Running(planned.jobs[3], {}, True)], planned.jobs)
         shown = {task.description: (task.completed, task.total, task.fields["words"]) for task in progress.tasks}
-        assert shown["pretrain byol"] == (30, 120, "30/120  30 s to go  loss 3.215  412 images/s")
+        assert shown["pretrain byol"] == (30, 120, "30/120  30 s to go  412 images/s  loss 3.215")
         assert shown["pretrain pixcon-sr"] == (0, None, "(another harness)  starting")
         assert re.match(r"\d+%  0/9 jobs  .* to go", shown["all jobs"][2])
         do(runs, planned.jobs[0])
@@ -100,4 +100,4 @@ def test_a_narrow_terminal_loses_numbers_not_the_time_to_go(planned):
         bars = Bars(Overall(planned.jobs, Estimates(planned.profile.seconds), 2), progress)
         bars.tick([Running(planned.jobs[0], PROGRESS, False)], planned.jobs)
         cut = {task.description: task.fields["words"] for task in progress.tasks}
-        assert cut["pretrain byol"] == "30/120  30 s to go  loss"
+        assert cut["pretrain byol"] == "30/120  30 s to go  412 "
