@@ -28,7 +28,8 @@ def bench(options: Namespace) -> int:
     names, asked = registry.chosen(options.names), wanted(options)
     sections: list[Section] = []
     failures: list[Failure] = []
-    where, out = report.machine(asked.device), Path(options.out)
+    where = report.machine(asked.device)
+    out = report.place(Path(options.out), where, asked)
     for place, name in enumerate(names, 1):
         say(f"[{place}/{len(names)}] {name}: {registry.BENCHMARKS[name]}")
         began, mine = time.monotonic(), replace(asked, begun=[])

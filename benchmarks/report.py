@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +66,20 @@ def label(where: dict[str, Any]) -> str:
     return re.sub(r"[^a-z0-9]+", "-", str(where["gpu"] or where["cpu"]).lower()).strip("-") or "machine"
 
 
+def place(folder: Path, where: dict[str, Any], options: Options) -> Path:
+    """Where a measurement goes, without a suffix: ``bench-<machine>`` and, at toy size, ``-toy``; with a number where
+    there is one already, for what was measured is not to be had again."""
+    name = f"bench-{label(where)}" + ("-toy" if options.size == "toy" else "")
+    candidates = (folder / (name if number == 1 else f"{name}-{number}") for number in count(1))
+    return next(path for path in candidates if not path.with_suffix(".json").exists())
+
+
 def write(
-    folder: Path, where: dict[str, Any], options: Options, sections: Sequence[Section], failures: Sequence[Failure]
+    path: Path, where: dict[str, Any], options: Options, sections: Sequence[Section], failures: Sequence[Failure]
 ) -> tuple[Path, Path]:
-    """``bench-<machine>.json`` and the same as ``.md`` in ``folder``; their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    data, text = (folder / f"bench-{label(where)}.{suffix}" for suffix in ("json", "md"))
+    """All that was measured, in ``path``'s ``.json`` and the same as ``.md``; their paths."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data, text = path.with_suffix(".json"), path.with_suffix(".md")
     asked = asdict(replace(options, begun=[])) | {
         name: getattr(options, name) is not None for name in ("official", "images")
     }

@@ -56,7 +56,10 @@ def bench_command(commands: Any) -> None:
         help="photographs for `feeding` and `input_pipeline` (default: pictures that they invent)",
     )
     bench.add_argument(
-        "--out", default="out", metavar="DIR", help="folder of bench-<machine>.json and .md (default: out)"
+        "--out",
+        default="out",
+        metavar="DIR",
+        help="folder of bench-<machine>.json and .md, -2 and so on beside what is there (default: out)",
     )
 
 

@@ -95,6 +95,17 @@ def test_the_rows_of_a_benchmark_that_fails_later_are_kept_with_a_note(bench, mo
     assert found["sections"][0]["notes"][-1].startswith("It failed before its end")
 
 
+def test_what_was_measured_before_stays_and_toys_lie_apart(tmp_path, capsys):
+    arguments = ["bench", "scaling", "--device", "cpu", "--out", str(tmp_path)]
+    for more in ([], [], ["--size", "toy"]):
+        before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+        assert cli.main([*arguments, *more]) == 0
+        assert {path: path.read_bytes() for path in before} == before
+        assert "written: " in capsys.readouterr().err
+    stem = f"bench-{report.label(report.machine('cpu'))}"
+    assert {path.name for path in tmp_path.glob("*.json")} == {f"{stem}{end}.json" for end in ("", "-2", "-toy")}
+
+
 def test_what_was_measured_until_ctrl_c_is_written_and_is_said_to_be(tmp_path, monkeypatch, capsys):
     plain = registry.measure_of
     fake = slow(2, KeyboardInterrupt())
