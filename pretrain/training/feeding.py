@@ -21,7 +21,7 @@ TIMES = ("images_per_second", "waits_for_images", WAITED)
 """What a training tells of its pace: another at every repetition."""
 MUCH = 0.2
 """Share of a report interval above which a remedy is worth a line in the log: of the first, in which everything starts,
-and of views that are cut in the training process it is not."""
+it is not."""
 
 
 class HostClock:

@@ -15,7 +15,6 @@ import triton.language as tl
 from torch import Tensor
 
 PIXELS, PARTS = 1024, 16
-ROW = 13
 
 
 @triton.jit

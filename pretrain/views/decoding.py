@@ -137,7 +137,11 @@ def read(path: Path, side: int | None) -> Pixels:
     Raises:
         DataError: see ``decode``.
     """
-    pixels = decode(path)
+    return shrunk(decode(path), side)
+
+
+def shrunk(pixels: Pixels, side: int | None) -> Pixels:
+    """An image's pixels at the size at which it is used; see ``read``."""
     size = pixels.shape[1], pixels.shape[0]
     smaller = shortened(size, side)
     if smaller == size:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from pretrain.views import region
 from pretrain.views.boxes import Box
-from pretrain.views.decoding import Pixels, Size, data_of, decoded, read, shortened
+from pretrain.views.decoding import Pixels, Size, data_of, decoded, shortened, shrunk
 
 
 class Picture(Protocol):
@@ -76,9 +76,8 @@ class Files:
 
     def __getitem__(self, index: int) -> Picture:
         path = self.paths[index]
-        if self.partly and not region.why_not():
-            data = data_of(path)
-            size = region.size_of(data)
-            if size is not None and shortened(size, self.side) == size:
-                return Jpeg(path, data, size)
-        return Whole(read(path, self.side))
+        data = data_of(path)
+        size = region.size_of(data) if self.partly else None
+        if size is not None and shortened(size, self.side) == size:
+            return Jpeg(path, data, size)
+        return Whole(shrunk(decoded(path, data), self.side))

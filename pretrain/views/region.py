@@ -33,8 +33,6 @@ ALIGNED = 64
 """More pixels than libjpeg adds to a box: it begins with a block of 8 samples, each of which stands for 2 at most."""
 SECONDS = 120.0
 """For the compiler."""
-
-
 REMEDY = (
     "install a C compiler and libjpeg-turbo's headers (gcc with libjpeg62-turbo-dev, libjpeg-turbo8-dev or "
     "libjpeg-turbo-devel, or conda's libjpeg-turbo); CC='cc -I… -L…' says where they are"
@@ -185,12 +183,8 @@ def _agrees(library: ctypes.CDLL) -> bool:
     """Whether parts have Pillow's bits: of noise, in each way to keep colours, at the edges and within, and of grey."""
     noise = np.random.default_rng(0).integers(0, 256, (83, 117, 3), dtype=np.uint8)
     boxes = ((0, 0, 117, 83), (1, 1, 9, 9), (15, 17, 33, 31), (63, 40, 54, 43), (47, 33, 1, 1), (0, 82, 117, 1))
-    for quality, subsampling, mode, restart in (
-        (95, 0, "RGB", 0),
-        (85, 1, "RGB", 3),
-        (50, 2, "RGB", 0),
-        (75, 0, "L", 0),
-    ):
+    kinds = [(95, 0, "RGB", 0), (85, 1, "RGB", 3), (50, 2, "RGB", 0), (75, 0, "L", 0)]
+    for quality, subsampling, mode, restart in kinds:
         file = io.BytesIO()
         picture = Image.fromarray(noise).convert(mode)
         picture.save(file, "JPEG", quality=quality, subsampling=subsampling, restart_marker_blocks=restart)

@@ -86,29 +86,29 @@ def test_a_jpeg_with_an_end_before_its_end_has_pillow_s_pixels(tmp_path, progres
     assert shown > 10
 
 
-def test_without_torchvision_s_image_extension_pillow_decodes(tmp_path, monkeypatch):
+@pytest.fixture
+def untried():
+    """Nobody knows yet whether the two libraries agree."""
+    decoding.libjpeg_is_pillows.cache_clear()
+    yield
+    decoding.libjpeg_is_pillows.cache_clear()
+
+
+def test_without_torchvision_s_image_extension_pillow_decodes(tmp_path, monkeypatch, untried):
     def missing(*_, **__):
         raise AttributeError("'_OpNamespace' 'image' object has no attribute 'decode_jpeg'")
 
     path = written(tmp_path / "a.jpg")
     monkeypatch.setattr(decoding.torchvision.io, "decode_jpeg", missing)
-    decoding.libjpeg_is_pillows.cache_clear()
-    try:
-        assert not decoding.libjpeg_is_pillows()
-        assert np.array_equal(decoding.decode(path), pillows(path))
-    finally:
-        decoding.libjpeg_is_pillows.cache_clear()
+    assert not decoding.libjpeg_is_pillows()
+    assert np.array_equal(decoding.decode(path), pillows(path))
 
 
-def test_where_the_two_libraries_differ_pillow_decodes(tmp_path, monkeypatch):
+def test_where_the_two_libraries_differ_pillow_decodes(tmp_path, monkeypatch, untried):
     path = written(tmp_path / "a.jpg")
     monkeypatch.setattr(decoding, "_libjpeg", lambda data: np.zeros((97, 131, 3), dtype=np.uint8))
-    decoding.libjpeg_is_pillows.cache_clear()
-    try:
-        assert not decoding.libjpeg_is_pillows()
-        assert np.array_equal(decoding.decode(path), pillows(path))
-    finally:
-        decoding.libjpeg_is_pillows.cache_clear()
+    assert not decoding.libjpeg_is_pillows()
+    assert np.array_equal(decoding.decode(path), pillows(path))
 
 
 def test_a_shortened_image_is_pillow_s_resized_one_and_small_ones_stay(tmp_path):

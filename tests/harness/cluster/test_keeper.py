@@ -71,9 +71,10 @@ def test_a_keeper_gives_up_what_slurm_refuses_and_leaves_word_of_it(ask, drive, 
     assert (standing.state, "Slurm says: no" in standing.why) == ("failed", True)
 
 
-def test_one_that_has_ended_is_followed_by_another(ask, slurm):
+@pytest.mark.parametrize(("state", "word"), [("ended", "TIMEOUT"), ("running", "COMPLETING")])
+def test_one_that_has_ended_or_is_just_ending_is_followed_by_another(ask, slurm, state, word):
     ask()
-    slurm.say("keeper", "ended", "TIMEOUT")
+    slurm.say("keeper", state, word)
     ask()
     assert len(keepers(slurm)) == 2
 
@@ -150,13 +151,6 @@ def test_a_request_that_is_broken_is_put_aside(ask, drive, slurm, monkeypatch, c
     keeper.keep(home, slurm, folder)
     assert "Run again with --detach" in capsys.readouterr().out
     assert Path(path.with_suffix(".bad")).exists()
-
-
-def test_one_that_is_just_ending_looks_after_nothing(ask, slurm):
-    ask()
-    slurm.say("keeper", "running", "COMPLETING")
-    ask()
-    assert len(keepers(slurm)) == 2
 
 
 def test_one_that_has_said_its_last_word_looks_after_nothing(ask, slurm, folder):
